@@ -1,0 +1,146 @@
+"""Reads a backtrace, line by line, in every architecture's form."""
+
+from __future__ import annotations
+
+import re
+
+from unkillable.evidence.frames import parse_decoded, parse_frames, salvage
+from unkillable.evidence.types import Frame, Stack
+from unkillable.klog.record import Record
+
+_LIMIT = 256  # frames; a real kernel stack has fewer than 100, junk on it included
+
+# A line that starts a backtrace.
+START = re.compile(
+    r"^\s*(?:Call [Tt]race|Backtrace|Stack [Tt]race|Stack backtrace|Trace)(?:\(CPU \d+\))?:?(?P<rest>.*)$"
+)
+# Interrupt stacks on top of the task's own: what lies above is not the task's.
+_INTERRUPT_END = re.compile(r"^\s*(?:</(?:IRQ|NMI|SOFTIRQ|#?[A-Z]{2,3})>|<EOI>|<<EOE>>)")
+_INTERRUPT = re.compile(r"^\s*<(?:IRQ|NMI|SOFTIRQ|#[A-Z]{2,3})>")
+_EXCEPTION = re.compile(r"^\s*(?:--- (?:interrupt|Exception|syscall)|Exception stack\()")
+# The user's program counter: the trace reached user space.  0033/0023/002b are x86's user code segments.
+_USER = re.compile(
+    r"^\s*(?:RIP: 00(?:33|23|2b):|EIP: 00(?:73|23):|Exception stack\(|(?:EIP|RIP): 0x[0-9a-f]+|--- (?:interrupt|Exception|syscall): "
+    r"(?:c00|300|400|3000))"
+)
+_KERNEL_PC = re.compile(r"^\s*(?:RIP: 0010:|EIP: 00(?:60|10):|EIP: \w+\+0x)")
+# What else is printed inside a trace: registers, code bytes, raw stack words, markers.
+NOISE = re.compile(
+    r"""^\s*(?:
+      $ | \.\.\.$ | </?TASK> | ={2,} | -{10,}$
+    | (?:R[A-Z0-9]{1,2}|E[A-Z]{2}|[DEFGCS]S|CR\d|DR\d|EFLAGS|ORIG_RAX|RFLAGS|ESI|FS|GS|PKRU)\s?: | (?:RIP|EIP|RSP|ESP):
+    | Code: | Code\s:\s | Stack\s?: | Modules\ linked | Hardware\ name: | Unable\ to\ access\ opcode
+    | [rx]\d{1,2}\s?: | (?:sp|pc|lr|ip|fp|psr|ra|gp|tp|epc|status|badaddr|cause|[sta]\d{1,2}|pstate|PSTATE|xPSR|sl)\s?[:=]
+    | [0-9a-f]{2,8}:\ [0-9a-f ]+$ | (?:[0-9a-f]{8,16}[ ]?){1,8}$ | \$\ ?\d+\s*: | (?:Hi|Lo|epc|ra|Status|Cause|BadVA|PrId)\s*:
+    | Exception\ stack\( | ---\ (?:interrupt|Exception|syscall) | (?:NIP|LR|MSR|CFAR|GPR\d\d|REGS|CTR|XER|DAR|TRAP|CR|IRQMASK|SOFTE)\s?[:\[]
+    | Krnl\ (?:PSW|Code|GPRS) | User\ (?:PSW|Code|GPRS) | [#>]?[0-9a-f]{8,16}:\ [0-9a-f]{4,} | [0-9a-f]{16}\ [0-9a-f]{16}
+    | Last\ Breaking-Event | \[<[0-9a-f]+>\]\s*$ | \(\[<[0-9a-f]+>\]\s*[0-9a-f]*x?[0-9a-f]*\)$ | INFO:\ lockdep\ is\ turned\ off
+    | (?:era|ERA|CRMD|PRMD|EUEN|ECFG|ESTAT)\s*: | \[<0>\]\ 0xffffffffffffffff | \[<[0-9a-f]+>\]\ 0x[0-9a-f]+
+    | (?:\?\ )?0x[0-9a-f]+$ | Flags:\  | Process\ .*\(pid | Call\ Trace:\s*$ | Insn\ dump | tpidr
+    )""",
+    re.VERBOSE,
+)
+_SLEEPERS = frozenset({"__schedule", "schedule", "__switch_to", "context_switch"})
+_OUTERMOST = frozenset(
+    "ret_from_fork ret_from_fork_asm ret_from_exception ret_fast_syscall asm_exc_page_fault error_code page_fault "
+    "entry_SYSCALL_64_after_hwframe el0_sync el0t_64_sync el0_da el0_svc_naked system_call_fastpath syscall_call "
+    "ret_from_syscall handle_sys system_call pgm_check_handler sysenter_do_call kernel_thread_helper "
+    "ret_from_kernel_thread kernel_thread_starter ret_from_kernel_user_thread".split()
+)
+
+
+class StackReader:
+    """Takes the lines of one backtrace and gives the stack.
+
+    `feed` says whether a line belongs to the trace; a line it refuses ends the trace or was put between its
+    lines by somebody else, which the caller decides.
+    """
+
+    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "started")
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.first = 0
+        self.last = 0
+        self.started = False
+        self.interrupted = False
+        self.from_user = False
+        self.damaged = 0
+
+    def feed(self, record: Record) -> bool:
+        text = record.text
+        if "+0x" in text:
+            frames = parse_frames(text)
+            if not frames:
+                if _KERNEL_PC.match(text):
+                    return self._cut_interrupt(record.number)
+                if NOISE.match(text):
+                    return self._took(record.number)
+                frames = salvage(text)
+                if not frames:
+                    return False
+                self.damaged += 1
+            if self._starts_anew(frames):
+                return False
+            if "<" in text and _INTERRUPT_END.match(text):
+                self._cut_interrupt(record.number)
+            self._push(frames)
+            return self._took(record.number)
+        return self._feed_rest(text, record.number)
+
+    def _feed_rest(self, text: str, number: int) -> bool:
+        started = START.match(text)
+        if started:
+            if self.frames:
+                return False
+            self.started = True
+            return self._took(number)
+        if _INTERRUPT_END.match(text) or _KERNEL_PC.match(text):
+            return self._cut_interrupt(number)
+        if _INTERRUPT.match(text):
+            return self._took(number)
+        if _USER.match(text):
+            self.from_user = self.from_user or bool(self.frames)
+            return self._took(number)
+        if NOISE.match(text):
+            return self._took(number)
+        frames = parse_decoded(text) if self.started or self.frames else ()
+        if not frames:
+            return False
+        self._push(frames)
+        return self._took(number)
+
+    def _took(self, number: int) -> bool:
+        if not self.first:
+            self.first = number
+        self.last = number
+        return True
+
+    def _cut_interrupt(self, number: int) -> bool:
+        """What was read so far ran on an interrupt's stack above the task's own frames."""
+        self.frames.clear()
+        self.interrupted = True
+        return self._took(number)
+
+    def _push(self, frames: tuple[Frame, ...]) -> None:
+        if len(self.frames) >= _LIMIT:
+            return
+        if len(frames) == 2 and self.frames and self.frames[-1].function == frames[0].function:
+            frames = frames[1:]  # ARM names the callee again, which the line before gave with its offset
+        self.frames.extend(frames)
+
+    def _starts_anew(self, frames: tuple[Frame, ...]) -> bool:
+        """Two traces without anything between them: the second starts in the scheduler again."""
+        if not self.frames or not frames[0].reliable or frames[0].function not in _SLEEPERS:
+            return False
+        if len(self.frames) < 4:
+            return False
+        return self.frames[-1].function in _OUTERMOST or len(frames) == 2
+
+    def finish(self) -> Stack | None:
+        """The stack read so far, or None if no frame was seen."""
+        if not self.frames:
+            return None
+        frames = tuple(self.frames)
+        from_user = self.from_user or frames[-1].function in _OUTERMOST and "fork" not in frames[-1].function
+        return Stack(frames, (self.first, self.last), self.interrupted, from_user, self.damaged)

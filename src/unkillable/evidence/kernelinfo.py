@@ -1,0 +1,182 @@
+"""Which kernel wrote the log: release, architecture, command line, memory, file systems.
+
+Where a log has no banner, the architecture is voted for by names and registers that only one of them prints,
+and the era is the intersection of the ranges of the formats seen; both are then marked as inferred.
+"""
+
+from __future__ import annotations
+
+import re
+
+from unkillable.evidence.builder import Builder
+from unkillable.evidence.table import Format, Section
+from unkillable.evidence.trace import COMM, TraceSection
+from unkillable.evidence.types import KernelInfo
+from unkillable.klog.record import Record
+
+_BANNER = re.compile(r"Linux version (?P<release>\d\S*)(?P<rest>.*)$")
+_COMMAND_LINE = re.compile(r"(?:Kernel )?[Cc]ommand line: (?P<line>.*)$")
+_HARDWARE = re.compile(r"(?:Hardware name|Machine model|MIPS: machine is|Machine|DMI): ?(?P<name>.*)$")
+_MEMORY = re.compile(r"Memory: (?P<free>\d+)[kK](?:B)?/(?P<total>\d+)[kK]")
+_MOUNTED = re.compile(
+    r"VFS: Mounted root \((?P<root>\w+) filesystem\)|(?P<version>squashfs: version )|(?P<fs>EXT4-fs|erofs|F2FS-fs|XFS|BTRFS"
+    r"|UBIFS|jffs2|EXT3-fs|overlayfs)\b.*mounted"
+)
+_CONFIG = re.compile(r"^(?:CONFIG_(?P<name>[A-Z0-9_]+)=(?P<value>\S+)|# CONFIG_(?P<off>[A-Z0-9_]+) is not set)$")
+
+# The upstream version behind a distribution's release, e.g. `#1 SMP Debian 5.10.251-5`.
+_SOURCE_VERSION = re.compile(r"Debian (?P<version>\d+\.\d+\.\d+)-")
+_VERSION = re.compile(r"^(\d+\.\d+(?:\.\d+)?)")
+
+_RELEASE_ARCH = (  # a distribution's flavour tells
+    (re.compile(r"amd64|x86_64"), "x86_64"),
+    (re.compile(r"arm64|aarch64"), "arm64"),
+    (re.compile(r"armmp|armv[567]|armhf|-marvell|-rpi$|imx|versatile|orion"), "arm"),
+    (re.compile(r"malta|mips|octeon|loongson-3$"), "mips"),
+    (re.compile(r"riscv"), "riscv"),
+    (re.compile(r"powerpc|ppc"), "powerpc"),
+    (re.compile(r"s390"), "s390"),
+    (re.compile(r"[-.][3-6]86(?:-pae)?\b|i[3-6]86"), "i386"),
+    (re.compile(r"loong64|loongarch"), "loongarch"),
+)
+# Text that only one architecture's kernel prints.
+_SIGNS = tuple(
+    (re.compile(pattern), arch)
+    for pattern, arch in (
+        (r"\bRIP: |\bRAX: |entry_SYSCALL_64|asm_exc_page_fault|system_call_fastpath|__x64_sys_|x86_64", "x86_64"),
+        (r"\bEIP: |\bEAX: |entry_INT80_32|sysenter_do_call|sysenter_past_esp|__ia32_sys_|\bi[3-6]86\b", "i386"),
+        (r"el[01]h?t?_(?:64_)?(?:sync|irq|svc|da|ia)|\bel0_|\bel1_|__arm64_sys_|Booting Linux on physical CPU 0x[0-9a-f]{10}"
+         r"|\bx29: |do_mem_abort", "arm64"),
+        (r"do_PrefetchAbort|do_DataAbort|ret_fast_syscall|\bPC is at |__irq_svc|unwind_backtrace|ARMv[4-7]|\bfrom \[<", "arm"),
+        (r"\bepc ?: [0-9a-f]{8}(?:[0-9a-f]{8})? ra|riscv|do_trap_ecall_u|handle_exception\+0x", "riscv"),
+        (r"Krnl PSW|pgm_check_handler|__do_pgm_check|__s390|system_call_svc|io_int_handler|s390", "s390"),
+        (r"\bNIP ?[:\[]|--- interrupt: |hash__do_page_fault|system_call_common|ppc|PowerPC|powerpc|pSeries", "powerpc"),
+        (r"\$ 0   ?:|CPU0 revision is|do_ri\+0x|MIPS|handle_tlb[lms]|handle_sys\+0x|do_page_fault\+0x\w+/0x\w+\s*$.*\[<8", "mips"),
+        (r"\bCRMD: |loongarch|LoongArch|tlb_do_page_fault_[01]", "loongarch"),
+    )
+)
+# 32-bit MIPS kernel text lives in kseg0; ARM's default split is 3G.
+_ADDRESS = re.compile(r"^\(?\[<(?P<address>[0-9a-f]{8}|[0-9a-f]{16})>\]")
+_ADDRESS_ARCH = (("8", 8, "mips"), ("c", 8, "arm"), ("9000", 16, "loongarch"))
+
+
+def vote(builder: Builder, text: str) -> None:
+    """Counts the architecture signs of one line."""
+    for pattern, arch in _SIGNS:
+        if pattern.search(text):
+            builder.vote_arch(arch, 4)
+    address = _ADDRESS.match(text.lstrip())
+    if address is not None:
+        for prefix, width, arch in _ADDRESS_ARCH:
+            if len(address["address"]) == width and address["address"].startswith(prefix):
+                builder.vote_arch(arch)
+
+
+def conclude(builder: Builder) -> KernelInfo:
+    """The kernel's facts from what was noted while reading."""
+    known = builder.kernel
+    release = known.get("release")
+    arch, inferred = None, False
+    for pattern, name in _RELEASE_ARCH:
+        if release and pattern.search(release):
+            arch = name
+            break
+    if arch is None and builder.arch_votes:
+        arch = max(builder.arch_votes, key=lambda name: builder.arch_votes[name])
+        inferred = True
+    return KernelInfo(
+        release=release,
+        version=_version(release, known.get("build")),
+        era=None if release else _era(builder),
+        arch=known.get("arch", arch),
+        arch_inferred=inferred and "arch" not in known,
+        command_line=known.get("command_line"),
+        machine=known.get("machine"),
+        distribution=known.get("distribution"),
+        tainted=known.get("tainted"),
+        config=dict(builder.config),
+        memory_kib=known.get("memory_kib"),
+        root_fs=known.get("root_fs"),
+        filesystems=tuple(builder.filesystems),
+        line=known.get("line", 0),
+    )
+
+
+def _version(release: str | None, build: str | None) -> str | None:
+    source = _SOURCE_VERSION.search(build or "")
+    if source is not None:
+        return source["version"]
+    match = _VERSION.match(release or "")
+    return match[1] if match else None
+
+
+def _key(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _era(builder: Builder) -> str | None:
+    """`since-until` of all formats seen, as far as they agree."""
+    if not builder.eras:
+        return None
+    since = max((pair[0] for pair in builder.eras), key=_key)
+    until = min((pair[1] for pair in builder.eras), key=_key)
+    if _key(since) >= _key(until):
+        return None
+    if until == "99":
+        return f"{since} or later"
+    return f"before {until}" if since == "0" else f"{since} to before {until}"
+
+
+def _banner(builder: Builder, match: re.Match[str], record: Record) -> None:
+    builder.set_kernel(release=match["release"], build=match["rest"], line=record.number)
+    distribution = re.search(r"(Debian|Ubuntu|OpenWrt|Yocto|Buildroot|Android|Red Hat|SUSE|Arch)", match["rest"])
+    if distribution:
+        builder.set_kernel(distribution=distribution[1])
+
+
+def _command_line(builder: Builder, match: re.Match[str], record: Record) -> None:
+    builder.set_kernel(command_line=match["line"].strip())
+    root = re.search(r"rootfstype=(\w+)", match["line"])
+    if root:
+        builder.set_kernel(root_fs=root[1])
+
+
+def _hardware(builder: Builder, match: re.Match[str], record: Record) -> None:
+    builder.set_kernel(machine=match["name"].strip())
+
+
+def _memory(builder: Builder, match: re.Match[str], record: Record) -> None:
+    builder.set_kernel(memory_kib=int(match["total"]))
+
+
+def _mounted(builder: Builder, match: re.Match[str], record: Record) -> None:
+    name = match["root"] or ("squashfs" if match["version"] else match["fs"].lower().removesuffix("-fs"))
+    if match["root"]:
+        builder.set_kernel(root_fs=match["root"])
+    if len(builder.filesystems) < 64:
+        builder.filesystems[name] = None
+
+
+def _config(builder: Builder, match: re.Match[str], record: Record) -> None:
+    if len(builder.config) < 20_000:
+        if match["off"]:
+            builder.config[match["off"]] = "n"
+        else:
+            builder.config[match["name"]] = match["value"]
+
+
+def _comm(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    section = TraceSection(builder, record, "trace")
+    section.feed(record)
+    return section
+
+
+FORMATS = (
+    Format("banner", ("Linux version ",), _BANNER, _banner, "2.6.0-7.3", "captures"),
+    Format("command-line", ("ommand line: ",), _COMMAND_LINE, _command_line, "2.6.0-7.3", "captures"),
+    Format("hardware", ("Hardware name: ", "Machine model: ", "machine is "), _HARDWARE, _hardware, "2.6.30-7.3", "captures"),
+    Format("memory", (" available (", "K available"), _MEMORY, _memory, "2.6.0-7.3", "captures"),
+    Format("mounted", ("VFS: Mounted root", "squashfs: version", "mounted filesystem"), _MOUNTED, _mounted, "2.6.0-7.3", "captures"),
+    Format("config", ("CONFIG_",), _CONFIG, _config, "2.6.0-7.3", "captures"),
+    Format("comm", (" Comm: ", " comm: "), COMM, _comm, "2.6.0-7.3", "captures"),
+)

@@ -1,0 +1,81 @@
+"""lockdep's lists of held locks: `2 locks held by name/12:` and its `#0:` lines.
+
+A task that waits for a lock is listed as holding it too: lockdep enters a lock before the wait for it, so
+the last lock of a sleeping task's list is often the one it waits for (Documentation/locking/lockdep-design).
+"""
+
+from __future__ import annotations
+
+import re
+
+from unkillable.evidence.builder import Builder
+from unkillable.evidence.table import Format
+from unkillable.evidence.types import HeldLock
+from unkillable.klog.record import Record
+
+_OWNER = re.compile(r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64}?)/(?P<pid>\d+)")
+_SHOWING = re.compile(r"Showing all locks held in the system")
+# 2.6-4.x: ` #0:  (&mm->mmap_sem){++++}, at: [<c03c3748>] do_page_fault+0xfc/0x368`
+# 5.x-:    ` #0: ffff88813bc3e0a0 (&type->s_umount_key#9){++++}-{3:3}, at: f+0x1/0x2`
+_LOCK = re.compile(
+    r"#(?P<index>\d+):\s+(?:(?P<address>[0-9a-f]{8,16})\s+)?\((?P<name>.{1,120}?)\)(?:\{(?P<usage>[^}]*)\})?(?:-\{[^}]*\})?"
+    r"(?:, at: (?:\[<[^>]*>\] )?(?P<function>[\w.$]+))?"
+)
+_OTHER = re.compile(r"^\s*$|^=+$|^-{20,}$")
+
+
+class LockSection:
+    """The locks of one task."""
+
+    patience = 3
+
+    def __init__(self, builder: Builder, record: Record, pid: int | None, comm: str | None, count: int) -> None:
+        self.builder = builder
+        self.pid = pid
+        self.comm = comm
+        self.left = min(count, 64)
+        self.seen: set[int] = set()
+
+    def feed(self, record: Record) -> bool:
+        match = _LOCK.search(record.text)
+        if match is None:
+            return _OTHER.match(record.text) is not None
+        index = int(match["index"])
+        if index in self.seen:  # a decoded log repeats a lock's line for each inlined function
+            return True
+        self.seen.add(index)
+        self.builder.add_lock(
+            HeldLock(
+                line=record.number,
+                text=record.text,
+                time=record.time,
+                pid=self.pid,
+                comm=self.comm,
+                index=index,
+                name=match["name"],
+                address=match["address"],
+                usage=match["usage"],
+                function=match["function"],
+                snapshot=self.builder.snapshot,
+            )
+        )
+        return True
+
+    def close(self) -> None:
+        return
+
+
+def _owner(builder: Builder, match: re.Match[str], record: Record) -> LockSection | None:
+    if match["none"]:
+        return None
+    return LockSection(builder, record, int(match["pid"]), match["comm"].strip(), int(match["count"]))
+
+
+def _showing(builder: Builder, match: re.Match[str], record: Record) -> None:
+    builder.begin_snapshot(builder.snapshot_origin)
+
+
+FORMATS = (
+    Format("locks-held", ("held by ",), _OWNER, _owner, "2.6.24-7.3", "locks/held.sample"),
+    Format("locks-all", ("Showing all locks",), _SHOWING, _showing, "2.6.24-7.3", "locks/held.sample"),
+)

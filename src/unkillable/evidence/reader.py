@@ -1,0 +1,107 @@
+"""Drives the format table over the records of a source: one `Evidence` per boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from unkillable.evidence.builder import Builder
+from unkillable.evidence.formats import literals, table
+from unkillable.evidence.kernelinfo import vote
+from unkillable.evidence.table import Format, Section
+from unkillable.evidence.types import Evidence
+from unkillable.klog import Reader, Source
+from unkillable.klog.record import Record
+
+CLOSE_READING = 8 << 20
+"""Bytes up to which every line is examined, not only those the fast scan points to: a fragment pasted by
+hand has lost the heads by which the fast scan would find it."""
+
+_VOTES = 20_000  # lines whose signs of the architecture are counted; more would tell nothing new
+_CALLERS = 64  # reports open at once, one per printk caller
+
+
+class EvidenceReader:
+    """Reads a source; `boots()` yields the evidence of each boot, in order."""
+
+    def __init__(self, source: Source, progress: Callable[[int], None] | None = None) -> None:
+        self.source = source
+        rows = table()
+        names = literals()
+        self.reader = Reader(source, [name.encode() for name in names], progress)
+        self.by_literal: tuple[tuple[Format, ...], ...] = tuple(
+            tuple(row for row in rows if name in row.literals) for name in names
+        )
+        self.rows = rows
+        self.close_reading = source.size is not None and source.size <= CLOSE_READING
+        self.open: dict[str | None, Section] = {}
+        self.foreign: dict[str | None, int] = {}
+
+    def boots(self) -> Iterator[Evidence]:
+        builder = Builder(self.source.name)
+        self.reader.want = self.close_reading
+        for record in self.reader:
+            if record.boot != builder.boot:
+                yield self._finish(builder)
+                builder = Builder(self.source.name, record.boot)
+            self._take(builder, record)
+            self.reader.want = self.close_reading or bool(self.open)
+        if not builder.empty or builder.boot == 0:
+            yield self._finish(builder)
+
+    def _finish(self, builder: Builder) -> Evidence:
+        for key in list(self.open):
+            self._close(key)
+        builder.lines = self.reader.lines
+        builder.lost_messages = self.reader.lost_messages
+        return builder.finish()
+
+    def _close(self, key: str | None) -> None:
+        section = self.open.pop(key)
+        self.foreign.pop(key, None)
+        section.close()
+
+    def _take(self, builder: Builder, record: Record) -> None:
+        builder.saw(record.number, record.time)
+        builder.kernel_lines += 1
+        key = record.caller
+        section = self.open.get(key)
+        if section is not None and section.feed(record):
+            self.foreign[key] = 0
+            return
+        if builder.kernel_lines < _VOTES:
+            vote(builder, record.text)
+        if self._dispatch(builder, record, key):
+            return
+        if not record.text.strip():
+            return
+        builder.unknown += 1
+        if section is not None and key in self.open:
+            self.foreign[key] += 1
+            if self.foreign[key] > section.patience:
+                self._close(key)
+
+    def _candidates(self, record: Record) -> Iterator[Format]:
+        if self.close_reading and not record.hits:
+            yield from (row for row in self.rows if not row.literals)
+            return
+        for hit in record.hits:
+            yield from self.by_literal[hit]
+        if self.close_reading:
+            yield from (row for row in self.rows if not row.literals)
+
+    def _dispatch(self, builder: Builder, record: Record, key: str | None) -> bool:
+        for row in self._candidates(record):
+            match = row.pattern.search(record.text)
+            if match is None:
+                continue
+            opened = row.handle(builder, match, record)
+            if opened is not None:
+                if key in self.open:
+                    self._close(key)
+                if len(self.open) >= _CALLERS:
+                    self._close(next(iter(self.open)))
+                self.open[key] = opened
+                self.foreign[key] = 0
+            return True
+        return False
+
