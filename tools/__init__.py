@@ -1,0 +1,1 @@
+"""Checks that run on this repository; nothing here is installed."""
