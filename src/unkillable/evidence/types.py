@@ -144,6 +144,10 @@ class MemInfo(Fact, frozen=True, kw_only=True, gc=False):
     """/proc/meminfo's fields by name, KiB; empty for a console block."""
     page_size: int = 4
     """KiB in a page, as far as the block's own figures tell."""
+    node_kib: dict[str, int] = {}
+    """Counters of the `Node 0 active_anon:..kB` lines (since 4.8), KiB, all nodes added up."""
+    all_unreclaimable: bool | None = None
+    """True where a zone's or node's line says `all_unreclaimable? yes`: kswapd had given up."""
 
 
 class OomTask(msgspec.Struct, frozen=True, gc=False):
@@ -168,9 +172,11 @@ class OomKill(Fact, frozen=True, kw_only=True, gc=False):
     """`Killed process 1 (x) ...`: SIGKILL was sent to this process."""
 
     pid: int
+    """0 where the source names only a control group, whose path is then `comm` (systemd-oomd)."""
     comm: str
     reason: str = "oom"
-    """oom, memcg, allocating-task, cgroup-sibling (memory.oom.group), sysrq-f, ancestor-choice (2.6: child of the chosen)."""
+    """oom, memcg, allocating-task, cgroup-sibling (memory.oom.group), sysrq-f, ancestor-choice (child of the chosen).
+    Not by the kernel's OOM killer: lowmemorykiller, lmkd, systemd-oomd, earlyoom, earlyoom-term (SIGTERM only)."""
     score: int | None = None
     chosen_pid: int | None = None
     """The task first chosen where a child of it was killed instead (up to 4.19: `or sacrifice child`)."""
@@ -191,13 +197,20 @@ class OomReap(Fact, frozen=True, kw_only=True, gc=False):
     pid: int
     comm: str
     success: bool
-    """False: `unable to reap`."""
+    """False: `unable to reap`, or init shares the victim's memory (`pinned_by`)."""
+    anon_rss: int | None = None
+    """KiB left after reaping, as the next two."""
+    file_rss: int | None = None
+    shmem_rss: int | None = None
+    pinned_by: int | None = None
+    """Pid of the process that keeps the memory: `has mm pinned by` (since 4.7), so nobody reaps it."""
 
 
 class OomReport(Fact, frozen=True, kw_only=True, gc=False):
     """One `X invoked oom-killer` block."""
 
     comm: str
+    """Who asked for memory; empty where the report's head was lost."""
     pid: int | None = None
     gfp_mask: int | None = None
     gfp_flags: tuple[str, ...] = ()
@@ -237,7 +250,7 @@ class AllocProblem(Fact, frozen=True, kw_only=True, gc=False):
     comm: str
     pid: int | None = None
     kind: str = "failure"
-    """failure or stall."""
+    """failure, stall, slab (no new slab for a cache), fault-oom (a page fault ran out of memory and is retried)."""
     seconds: float | None = None
     order: int | None = None
     mode: int | None = None
