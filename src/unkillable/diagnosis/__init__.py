@@ -1,0 +1,45 @@
+"""From evidence to a verdict: the wait-for graph, the rules, the advice."""
+
+from __future__ import annotations
+
+from unkillable import __version__
+from unkillable.diagnosis.advice import advise
+from unkillable.diagnosis.case import Case
+from unkillable.diagnosis.missing import missing
+from unkillable.diagnosis.rules import decide
+from unkillable.diagnosis.timeline import events
+from unkillable.diagnosis.types import KINDS, Diagnosis
+from unkillable.evidence.types import Evidence
+
+__all__ = ["KINDS", "Diagnosis", "diagnose"]
+
+_KEEP = 200
+"""Waiters and reports in a diagnosis; a dump of ten thousand tasks is summed up, not listed."""
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """What the evidence of one boot leads to."""
+    case = Case(evidence)
+    verdict = decide(case)
+    critical = {*case.cycle, *case.roots}
+    return Diagnosis(
+        tool=f"unkillable {__version__}",
+        source=evidence.source,
+        boot=evidence.boot,
+        verdict=verdict,
+        kernel=evidence.kernel,
+        victims=case.victims[:_KEEP],
+        waiters=case.waiters[:_KEEP],
+        graph=case.graph.graph(critical),
+        cycle=case.cycle,
+        memory=case.memory,
+        timeline=events(evidence, case.victims),
+        ooms=evidence.ooms[:_KEEP],
+        hung=evidence.hung[:_KEEP],
+        lockups=evidence.lockups[:_KEEP],
+        crashes=evidence.crashes[:_KEEP],
+        fs_errors=evidence.fs_errors[:_KEEP],
+        missing_evidence=missing(case, verdict),
+        advice=advise(case, verdict),
+        coverage=evidence.coverage,
+    )

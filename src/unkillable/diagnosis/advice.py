@@ -1,0 +1,64 @@
+"""What to do: rows of data/advice.toml that fit the verdict, the resources involved and the kernel."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+from unkillable.diagnosis.case import Case
+from unkillable.diagnosis.types import Advice, Verdict
+from unkillable.waits.catalogue import version_key
+
+
+class Row(msgspec.Struct, frozen=True):
+    title: str
+    text: str
+    kinds: tuple[str, ...]
+    """Verdict kinds it is for."""
+    commands: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    """Only where one of these is waited for or held; empty: always."""
+    since: str | None = None
+    until: str | None = None
+    """Kernel releases it works on."""
+    no_swap: bool = False
+    """Only where the log shows that there is no swap."""
+    basis: str | None = None
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    text = (files("unkillable.diagnosis") / "data" / "advice.toml").read_text(encoding="utf-8")
+    return tuple(msgspec.convert(row, Row) for row in tomllib.loads(text)["advice"])
+
+
+def advise(case: Case, verdict: Verdict) -> tuple[Advice, ...]:
+    """Advice in the order of the table: the first is the most useful."""
+    involved = {one.resource for one in case.waiters} | {key for one in case.waiters for key in one.holds}
+    if case.evidence.fs_errors:
+        involved |= {f"{fact.fs}-error" for fact in case.evidence.fs_errors}
+    found = []
+    for row in rows():
+        if verdict.kind not in row.kinds or (row.resources and not involved & set(row.resources)):
+            continue
+        if row.no_swap and case.memory.swap_total_kib not in (0, None):
+            continue
+        if case.version is not None and not _fits(row, case.version):
+            continue
+        found.append(Advice(row.title, row.text, row.commands, _range(row), row.basis))
+    return tuple(found)
+
+
+def _fits(row: Row, version: tuple[int, ...]) -> bool:
+    return not ((row.since and version < version_key(row.since)) or (row.until and version >= version_key(row.until)))
+
+
+def _range(row: Row) -> str | None:
+    if row.since and row.until:
+        return f"Linux {row.since} to before {row.until}"
+    if row.since:
+        return f"Linux {row.since} and later"
+    return f"Linux before {row.until}" if row.until else None

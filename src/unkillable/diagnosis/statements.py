@@ -1,0 +1,241 @@
+"""Sentences of the reasoning, each with the lines it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unkillable.diagnosis.case import Case, by_function, names
+from unkillable.diagnosis.types import Quote, Statement, Victim, Waiter
+from unkillable.evidence.types import Fact
+from unkillable.waits.contexts import allocation_context
+
+_ENTRY_WORDS = {
+    "page-fault": ", reached from a page fault",
+    "read": ", reached from read(2)",
+    "write": ", reached from write(2)",
+    "open": ", reached from open(2)",
+    "exec": ", reached from exec",
+    "exit": ", on its way out (exit)",
+    "readdir": ", reached from readdir",
+    "stat": ", reached from stat(2)",
+    "mmap": ", reached from mmap(2)",
+    "fsync": ", reached from fsync(2)",
+    "ioctl": ", reached from ioctl(2)",
+    "fork": ", reached from fork",
+    "mount": ", reached from mount(2)",
+    "kthread": " (a kernel thread)",
+}
+
+_QUOTES = 4
+
+
+def quoted(fact: Fact) -> Quote:
+    return Quote(fact.line, fact.text.strip())
+
+
+def entered(waiter: Waiter | None) -> str:
+    """`, reached from a page fault`, or nothing."""
+    return _ENTRY_WORDS.get(waiter.entered_by or "", "") if waiter is not None else ""
+
+
+def kib(value: int | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value / 1024:.1f} MiB" if value >= 10 * 1024 else f"{value} KiB"
+
+
+def _last_quotes(waiters: Sequence[Waiter]) -> tuple[Quote, ...]:
+    return tuple(quote for one in waiters[:_QUOTES] for quote in one.lines[-1:])
+
+
+def waiting(case: Case) -> list[Statement]:
+    """Who sleeps where, and whether SIGKILL would help."""
+    found = []
+    for function, members in by_function([one for one in case.waiters if one.role != "reclaims"])[:8]:
+        one = members[0]
+        row = case.resource(one.resource)
+        what = f", for {row.title}" if row else ""
+        state = {
+            False: f" in {one.task_state or 'TASK_UNINTERRUPTIBLE'}: SIGKILL cannot wake {'it' if len(members) == 1 else 'them'}",
+            True: f" in {one.task_state}: SIGKILL wakes {'it' if len(members) == 1 else 'them'}",
+            None: " in a state the input does not tell",
+        }[one.killable]
+        if one.role == "runs":
+            found.append(Statement(f"{names(members)}: running in {function}", one.inferred, _last_quotes(members)))
+            continue
+        verb = "sleeps" if len(members) == 1 else "sleep"
+        found.append(
+            Statement(f"{names(members)} {verb} in {function}{what}{entered(one)},{state}", one.inferred, _last_quotes(members), _cite(case, one))
+        )
+    for function, members in by_function(case.reclaimers)[:6]:
+        verb = "looks" if len(members) == 1 else "look"
+        found.append(
+            Statement(
+                f"{names(members)} {verb} for memory itself in {function}{entered(members[0])}",
+                members[0].inferred,
+                _last_quotes(members),
+            )
+        )
+    return found
+
+
+def _cite(case: Case, waiter: Waiter) -> str | None:
+    for one in case.chosen:
+        if one.waiter is waiter and one.view.wait is not None and one.view.wait.site is not None:
+            cites = one.view.wait.site.cite
+            near = [cite for cite in cites if case.evidence.kernel.version and cite.kernel.startswith(
+                ".".join(case.evidence.kernel.version.split(".")[:2]) + ".")]
+            for cite in near or cites[:1]:
+                return f"{cite.kernel} {cite.file}:{cite.line}"
+    return None
+
+
+def chain(case: Case) -> list[Statement]:
+    """Who holds what the others wait for, and what the holder needs."""
+    found = []
+    for one in case.holders[:6]:
+        held = ", ".join(row.title for key in one.holds if (row := case.resource(key)))
+        row = case.resource(one.resource)
+        if one.role == "reclaims":
+            needs = " and looks for memory itself"
+        elif row is not None:
+            needs = f" and waits for {row.title} in {one.function}"
+        else:
+            needs = f" and is in {one.function}"
+        found.append(Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:]))
+    for edge in case.graph.edges.values():
+        if edge.kind == "held-by" and not edge.inferred and edge.source != "resource:memory":
+            source, target = case.graph.nodes[edge.source], case.graph.nodes[edge.target]
+            found.append(Statement(f"{source.label} is held by {target.label}", False, edge.lines))
+    return found[:10]
+
+
+def memory(case: Case) -> list[Statement]:
+    block = case.memory
+    if block.short is None:
+        return []
+    lines = (Quote(block.line, block.text.strip() or "Mem-Info"),) if block.line else ()
+    figures = f"free {kib(block.free_kib)}"
+    if block.min_kib is not None:
+        figures += f" (the zones' minimum is {kib(block.min_kib)})"
+    if block.file_kib is not None:
+        figures += f", page cache on the LRU lists {kib(block.file_kib)}"
+    if block.anon_kib is not None:
+        figures += f", anonymous {kib(block.anon_kib)}"
+    if block.total_kib:
+        figures += f" of {kib(block.total_kib)}"
+    if block.swap_total_kib is not None:
+        figures += ", no swap" if block.swap_total_kib == 0 else f", swap free {kib(block.swap_free_kib)} of {kib(block.swap_total_kib)}"
+    head = "memory is exhausted" if block.short else "memory is not short"
+    return [Statement(f"{head}: {figures}", False, lines)]
+
+
+def allocations(case: Case) -> list[Statement]:
+    """Allocations inside reads that may not call the OOM killer."""
+    found: dict[str, tuple[Statement, int]] = {}
+    for one in case.chosen:
+        wait = one.view.wait
+        if wait is None:
+            continue
+        context = allocation_context(wait.path, case.evidence.kernel.version)
+        if context is None or context.may_oom or context.frame in found:
+            continue
+        same = [
+            other.waiter
+            for other in case.chosen
+            if other.view.wait is not None
+            and (found_context := allocation_context(other.view.wait.path, case.evidence.kernel.version)) is not None
+            and found_context.frame == context.frame
+        ]
+        verb = "allocates" if len(same) == 1 else "allocate"
+        found[context.frame] = (
+            Statement(
+                f"{names(same)} {verb} inside {context.frame} ({context.why}): such an allocation may not call the OOM killer and does "
+                "not fail, so it can only wait for somebody else to free memory",
+                True,
+                _last_quotes(same),
+                context.cite,
+            ),
+            len(same),
+        )
+    return [statement for statement, _ in sorted(found.values(), key=lambda item: -item[1])][:4]
+
+
+def victim(one: Victim) -> Statement:
+    at = f" at {one.killed_at:.1f} s" if one.killed_at is not None else ""
+    child = f" (child of {one.child_of_comm}/{one.child_of}, which was chosen)" if one.child_of is not None else ""
+    fate = {
+        "exited": "exited" + (f" by {one.fate_at:.1f} s" if one.fate_at is not None else ""),
+        "reaped": "had its memory freed by the oom_reaper; whether it exited is not shown",
+        "stuck": "was still there" + (f" at {one.fate_at:.1f} s" if one.fate_at is not None else "")
+        + (f", asleep in {one.waits_in}" if one.waits_in else ", and the oom_reaper could not free its memory"),
+        "unknown": "is not seen again: the log does not show whether it exited",
+    }[one.fate]
+    return Statement(f"{one.comm}/{one.pid}{child} was killed{at} and {fate}", False, one.lines)
+
+
+def kills(case: Case) -> list[Statement]:
+    if not case.victims:
+        if case.evidence.kernel.line or case.dumps:
+            return [Statement("no OOM kill is in the log: no OOM victim was stuck, because there was none")]
+        return []
+    stuck = [one for one in case.victims if one.fate == "stuck"]
+    head = [victim(one) for one in (stuck or case.victims)[:6]]
+    if not stuck:
+        head.append(Statement("no OOM victim was seen stuck"))
+    return head
+
+
+def io_problems(case: Case) -> list[Statement]:
+    return [Statement(fact.text.strip(), False, (quoted(fact),)) for fact in case.evidence.io[:4]]
+
+
+def livelock_summary(case: Case, readers: Sequence[Waiter]) -> str:
+    """The first line for a livelock: what everybody does, and what the OOM killer did."""
+    cached = [one for one in case.waiters if one.role == "waits" and one.killable is False]
+    parts = []
+    if cached:
+        function, members = by_function(cached)[0]
+        verb = "sleeps" if len(members) == 1 else "sleep"
+        parts.append(f"{_count(members)} {verb} uninterruptibly in {function}{entered(members[0])}")
+        holders = [one for one in case.holders if one not in members]
+        if holders:
+            parts[-1] += f", behind {names(holders, 2)} in {holders[0].function}"
+    if case.reclaimers:
+        inside = _allocating_in(case)
+        verb = "looks" if len(case.reclaimers) == 1 else "look"
+        parts.append(f"{_count(case.reclaimers)} {verb} for memory{inside}")
+    if not parts:
+        function, members = by_function(readers)[0]
+        parts.append(f"{_count(members)} {'waits' if len(members) == 1 else 'wait'} in {function}{entered(members[0])}")
+    return f"memory is exhausted and nothing frees it: {'; '.join(parts)}; {_kill_words(case)}"
+
+
+def _allocating_in(case: Case) -> str:
+    frames: dict[str, int] = {}
+    for one in case.chosen:
+        wait = one.view.wait
+        context = allocation_context(wait.path, case.evidence.kernel.version) if wait is not None else None
+        if context is not None and not context.may_oom:
+            frames[context.frame] = frames.get(context.frame, 0) + 1
+    if not frames:
+        return ""
+    best = "squashfs_bio_read" if "squashfs_bio_read" in frames else max(frames, key=lambda name: frames[name])
+    return f" (inside {best}, where the OOM killer may not be called)"
+
+
+def _count(waiters: Sequence[Waiter]) -> str:
+    return names(waiters) if len(waiters) <= 2 else f"{len(waiters)} tasks"
+
+
+def _kill_words(case: Case) -> str:
+    stuck = [one for one in case.victims if one.fate == "stuck"]
+    if stuck:
+        return f"OOM victim {stuck[0].comm}/{stuck[0].pid} is stuck"
+    if not case.victims:
+        return "the OOM killer never ran"
+    times = [one.killed_at for one in case.victims if one.killed_at is not None]
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    apart = f", {min(gaps):.0f}-{max(gaps):.0f} s apart" if gaps and max(gaps) >= 1 else ""
+    number = f"{len(case.victims)} OOM kill{'s' if len(case.victims) > 1 else ''}"
+    return f"{number}{apart}, no victim stuck"

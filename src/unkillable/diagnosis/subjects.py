@@ -1,0 +1,123 @@
+"""Tasks as the diagnosis sees them: all sightings of one pid and name, classified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from unkillable.diagnosis.types import Quote
+from unkillable.evidence.types import Evidence, Frame, TaskSighting
+from unkillable.waits import states
+from unkillable.waits.classify import Call, Wait, classifier
+
+_NO_STACK_OF_ITS_OWN = frozenset({"nmi", "crash"})
+
+
+class View(msgspec.Struct, frozen=True):
+    """One sighting and what its stack says."""
+
+    sighting: TaskSighting
+    wait: Wait | None
+
+    @property
+    def asleep_for_good(self) -> bool:
+        """Asleep where SIGKILL does not wake it, and not an idle kernel thread."""
+        wait = self.wait
+        return wait is not None and wait.asleep and wait.killable is False and wait.task_state != states.IDLE
+
+
+class Subject(msgspec.Struct):
+    """A task: its sightings in the order of the log."""
+
+    pid: int | None
+    comm: str | None
+    views: list[View] = []
+    hung_seconds: float | None = None
+    hung_at: float | None = None
+    hung_quotes: list[Quote] = []
+
+    @property
+    def name(self) -> str:
+        """`comm/pid`, as lockdep prints it; what is known of it."""
+        if self.pid is None:
+            return self.comm or "a task"
+        return f"{self.comm or '?'}/{self.pid}"
+
+    @property
+    def hung(self) -> bool:
+        return self.hung_seconds is not None
+
+    @property
+    def hung_since(self) -> float | None:
+        """Seconds since boot at which it last moved, by khungtaskd's count."""
+        if self.hung_seconds is None or self.hung_at is None:
+            return None
+        return self.hung_at - self.hung_seconds
+
+    def last(self) -> View | None:
+        return self.views[-1] if self.views else None
+
+
+def frame_call(frame: Frame) -> Call:
+    return Call(frame.function, frame.reliable)
+
+
+def view(sighting: TaskSighting, version: str | None) -> View:
+    stack = sighting.stack
+    if stack is None:
+        if sighting.wchan:
+            calls = (Call(sighting.wchan),)
+            return View(sighting, classifier().classify((Call("schedule"), *calls), sighting.state, version))
+        return View(sighting, None)
+    calls = tuple(frame_call(frame) for frame in stack.frames)
+    letter = sighting.state
+    if letter is None and sighting.origin == "hung-task":
+        letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)
+    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted))
+
+
+def quote(sighting: TaskSighting, wait: Wait | None = None) -> tuple[Quote, ...]:
+    """The task's own line, and the line range of its stack with the function it sleeps in."""
+    quotes = [Quote(sighting.line, sighting.text.strip())] if sighting.line else []
+    stack = sighting.stack
+    if stack is not None and wait is not None and wait.function:
+        for index, frame in enumerate(stack.frames):
+            if frame.function == wait.function:
+                spread = stack.lines[1] - stack.lines[0] + 1
+                line = stack.lines[0] + index if spread == len(stack.frames) else stack.lines[0]
+                quotes.append(Quote(line, _frame_text(frame)))
+                break
+    return tuple(quotes)
+
+
+def _frame_text(frame: Frame) -> str:
+    text = frame.symbol
+    if frame.offset is not None:
+        text += f"+0x{frame.offset:x}" + (f"/0x{frame.size:x}" if frame.size is not None else "")
+    if frame.module:
+        text += f" [{frame.module}]"
+    return text
+
+
+def collect(evidence: Evidence) -> list[Subject]:
+    """All tasks of the evidence, in the order they are first seen."""
+    version = evidence.kernel.version
+    subjects: dict[tuple[int | None, str | None, int], Subject] = {}
+    for number, sighting in enumerate(evidence.tasks):
+        anonymous = sighting.pid is None
+        key = (sighting.pid, sighting.comm, number if anonymous else 0)
+        subject = subjects.setdefault(key, Subject(sighting.pid, sighting.comm))
+        subject.views.append(view(sighting, version))
+    for hung in evidence.hung:
+        subject = subjects.setdefault((hung.pid, hung.comm, 0), Subject(hung.pid, hung.comm))
+        if subject.hung_seconds is None or hung.seconds >= subject.hung_seconds:
+            subject.hung_seconds, subject.hung_at = hung.seconds, hung.time
+        if len(subject.hung_quotes) < 3:
+            subject.hung_quotes.append(Quote(hung.line, hung.text.strip()))
+    return list(subjects.values())
+
+
+def latest_dump(subjects: Iterable[Subject]) -> int:
+    """Number of the last snapshot in which tasks were listed."""
+    return max((view.sighting.snapshot for subject in subjects for view in subject.views), default=0)

@@ -1,0 +1,128 @@
+"""Which tasks matter: those that cannot move where SIGKILL does not help, those that reclaim, those that hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unkillable.diagnosis.subjects import Subject, View, latest_dump, quote
+from unkillable.diagnosis.types import Quote, Victim, Waiter
+from unkillable.waits import states
+
+_DEPTH = 24
+
+
+class Chosen(tuple[Subject, View, Waiter]):
+    """A subject, the view of it that counts, and the waiter it becomes."""
+
+    @property
+    def subject(self) -> Subject:
+        return self[0]
+
+    @property
+    def view(self) -> View:
+        return self[1]
+
+    @property
+    def waiter(self) -> Waiter:
+        return self[2]
+
+
+def choose(subjects: Sequence[Subject], victims: Sequence[Victim]) -> list[Chosen]:
+    """The waiters, those of the last dump or report first to count."""
+    last = latest_dump(subjects)
+    dead = {(victim.pid, victim.comm) for victim in victims if victim.fate == "exited"}
+    killed = {victim.pid for victim in victims}
+    chosen = []
+    for subject in subjects:
+        if (subject.pid, subject.comm) in dead and not subject.hung:
+            continue
+        view = _telling_view(subject, last)
+        if view is not None and _matters(subject, view):
+            chosen.append(Chosen((subject, view, _waiter(subject, view, subject.pid in killed))))
+    return chosen
+
+
+def _telling_view(subject: Subject, last: int) -> View | None:
+    """The latest view with a reliable stack, of the last full picture where there is one."""
+    best: View | None = None
+    for view in subject.views:
+        if view.sighting.origin in ("oom-invoker", "crash", "nmi") and subject.hung_seconds is None and best is not None:
+            continue
+        if view.wait is None:
+            continue
+        if best is None or best.wait is None or not (view.wait.inferred and not best.wait.inferred and _same(view, best)):
+            best = view
+    return best
+
+
+def _same(one: View, other: View) -> bool:
+    return one.wait is not None and other.wait is not None and one.wait.function == other.wait.function
+
+
+def _matters(subject: Subject, view: View) -> bool:
+    wait, letter = view.wait, view.sighting.state
+    if wait is None:
+        return subject.hung
+    if view.sighting.origin in ("oom-invoker", "crash", "nmi") and not subject.hung:
+        return False
+    if subject.hung:
+        return True
+    if wait.reclaims or (wait.holds and (wait.asleep or wait.allocates) and letter != "S"):
+        return not _kernel_idle(view)
+    if not wait.asleep:
+        return False
+    if wait.task_state in (states.INTERRUPTIBLE, states.IDLE, states.STOPPED, states.TRACED, states.ZOMBIE, states.PARKED):
+        return False
+    if letter in ("S", "I", "T", "t", "Z", "X", "P"):
+        return False
+    return not _kernel_idle(view)
+
+
+def _kernel_idle(view: View) -> bool:
+    """Kernel threads waiting for work in D: harmless (kthreads of drivers, khungtaskd's own rule is the same)."""
+    wait = view.wait
+    return wait is not None and wait.entered_by == "kthread" and wait.resource in ("event", "timer") and not wait.reclaims
+
+
+def _waiter(subject: Subject, view: View, victim: bool) -> Waiter:
+    wait, seen = view.wait, view.sighting
+    lines: tuple[Quote, ...] = (*subject.hung_quotes[:1], *quote(seen, wait))
+    same = [one for one in subject.views if _same(one, view)]
+    return Waiter(
+        pid=subject.pid,
+        comm=subject.comm,
+        state=seen.state or ("D" if seen.origin == "hung-task" else None),
+        function=wait.function if wait else None,
+        primitive=wait.primitive if wait else None,
+        task_state=wait.task_state if wait else None,
+        killable=wait.killable if wait else None,
+        resource=wait.resource if wait else None,
+        entered_by=wait.entered_by if wait else None,
+        role=_role(view),
+        holds=tuple(hold.resource for hold in wait.holds) if wait else (),
+        since=subject.hung_since if subject.hung else _since(same),
+        blocked_for=subject.hung_seconds,
+        seen=max(len(same), 1),
+        victim=victim,
+        stack=wait.path[:_DEPTH] if wait else (),
+        inferred=wait.inferred if wait else False,
+        lines=lines,
+    )
+
+
+def _since(same: Sequence[View]) -> float | None:
+    """First of several sightings in the same place; a single sighting says nothing about how long."""
+    if len(same) < 2:
+        return None
+    return same[0].sighting.time
+
+
+def _role(view: View) -> str:
+    wait = view.wait
+    if wait is None:
+        return "waits"
+    if wait.reclaims or (wait.allocates and not wait.asleep):
+        return "reclaims"
+    if wait.holds:
+        return "holds-and-waits" if wait.asleep else "holds"
+    return "waits" if wait.asleep else "runs"
