@@ -70,7 +70,7 @@ build: $(VENV)/.dev ## build the source archive and the wheel into build/dist
 COMPILE = $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
     --only-binary :all: $(UPGRADE)
 lock: $(VENV)/.made ## write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade for the newest
-	$(LOCKED) -r requirements/lock.txt
+	@$(LOCKED) -r requirements/lock.txt
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --group package -c requirements/runtime.txt -o requirements/package.txt
 	$(COMPILE) pyproject.toml --extra drgn --group dev -c requirements/runtime.txt -c requirements/package.txt \
@@ -88,12 +88,14 @@ $(VENV)/.made:
 
 # The package itself is installed in place: a change under src/ needs no second install.
 $(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt requirements/package.txt pyproject.toml src/unkillable/__init__.py
-	$(LOCKED) -r requirements/runtime.txt -r requirements/package.txt
-	$(RUNNING) -m pip --disable-pip-version-check --no-input install --quiet --no-index --no-deps --no-build-isolation -e .
+	@echo "Installing the pinned packages into $(VENV)"
+	@$(LOCKED) -r requirements/runtime.txt -r requirements/package.txt
+	@$(RUNNING) -m pip --disable-pip-version-check --no-input install --quiet --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	$(LOCKED) -r requirements/dev.txt
+	@echo "Installing the pinned tools for tests and checks into $(VENV)"
+	@$(LOCKED) -r requirements/dev.txt
 	@touch $@
 
 # Without these some tests skip, and say so; that is no reason to run none.
