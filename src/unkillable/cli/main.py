@@ -1,0 +1,80 @@
+"""The command `unkillable`: finds the subcommand, imports it, turns errors into one line and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from unkillable import __version__
+from unkillable.errors import UserError
+
+COMMANDS = {  # name: module, one line for --help (the module is imported only when its command runs)
+    "diagnose": ("unkillable.cli.diagnose", "Why did it hang?  Reads a log (or this machine, or a memory dump)."),
+    "doctor": ("unkillable.cli.doctor", "What is missing on this machine: each optional tool, and how to install it."),
+    "schema": ("unkillable.cli.schema", "Print the JSON Schema of a document that a command prints."),
+    "completion": ("unkillable.cli.completion", "Print the shell completion script for bash, zsh or fish."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on demand: `--version` must not wait for parsers."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: unkillable diagnose console.log",
+)
+@click.version_option(__version__, prog_name="unkillable", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Why won't it die?  Finds out why a Linux box froze when its memory ran out."""
+
+
+def fail(message: str) -> NoReturn:
+    """One line on stderr, status 2."""
+    from unkillable.report.plain import clean
+
+    sys.stderr.write(f"unkillable: {clean(message)}\n")
+    sys.exit(2)
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        fail(str(error))
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.UsageError as error:
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        fail(error.format_message().rstrip(".") + hint)
+    except click.ClickException as error:
+        fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("unkillable: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) went away; not an error.  Stop Python's own flush at exit from complaining.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        fail("out of memory while reading; try a single file, or a smaller part of it")
+    sys.exit(0)

@@ -1,0 +1,61 @@
+"""Where output goes: colour only on a terminal, files written aside and renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from unkillable.errors import UserError
+
+_COLOURS: dict[str, dict[str, object]] = {
+    "headline-bad": {"fg": "red", "bold": True},
+    "headline-good": {"fg": "green", "bold": True},
+    "headline-unsure": {"fg": "yellow", "bold": True},
+    "head": {"bold": True},
+    "dim": {"dim": True},
+}
+
+
+def painter(colour: bool) -> Callable[[str, str], str]:
+    """The style function for a text report."""
+
+    def paint(role: str, text: str) -> str:
+        return click.style(text, **_COLOURS.get(role, {})) if colour else text  # type: ignore[arg-type]
+
+    return paint
+
+
+def wants_colour(stream: object) -> bool:
+    """Colour on a terminal, unless NO_COLOR is set or the terminal is dumb (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    target = Path(path)
+    try:
+        handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+    except OSError as error:
+        raise UserError(f"{path}: cannot write there: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(aside).chmod(0o666 & ~umask)
+        Path(aside).replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            Path(aside).unlink()
+        raise UserError(f"{path}: cannot write: {error.strerror}") from error
+    except BaseException:
+        with suppress(OSError):
+            Path(aside).unlink()
+        raise

@@ -1,0 +1,16 @@
+"""`unkillable schema`: the JSON Schema of a document that a command prints."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
+@click.argument("document", type=click.Choice(["diagnosis"]))
+def command(document: str) -> None:
+    """Print the JSON Schema of DOCUMENT (`diagnosis`: what `diagnose --format json` prints)."""
+    from unkillable.report.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,103 @@
+"""From inputs to a diagnosis: every log, every boot, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from unkillable.diagnosis import KINDS, Diagnosis, diagnose
+from unkillable.diagnosis.types import BootSummary, Problem
+from unkillable.errors import UserError
+from unkillable.evidence.reader import EvidenceReader
+from unkillable.evidence.types import Evidence
+from unkillable.klog import Problem as InputProblem
+from unkillable.klog import Source, find_sources
+
+_OTHERS = 1000
+_CONFIDENCE = {"high": 0, "medium": 1, "low": 2}
+# What a person with several boots wants to see first.
+_RANK = {kind: rank for rank, kind in enumerate(KINDS)} | {"insufficient-evidence": 6, "zombie": 7, "no-hang": 8}
+
+
+def inspect(paths: Sequence[str], progress: Callable[[Source, int], None] | None = None, boot: int | None = None) -> Diagnosis:
+    """Diagnoses every boot of every log below these paths; the worst is returned, the others summed up in it.
+
+    Raises UserError if nothing at all could be read.
+    """
+    problems: list[Problem] = []
+    found = best(_diagnoses(paths, problems, progress), boot)
+    if found is None:
+        raise UserError(_nothing(paths, problems, boot))
+    return msgspec.structs.replace(found, problems=tuple(problems))
+
+
+def best(diagnoses: Iterable[Diagnosis], boot: int | None = None) -> Diagnosis | None:
+    """The diagnosis to show, with all others as summaries."""
+    chosen: Diagnosis | None = None
+    others: list[BootSummary] = []
+    for one in diagnoses:
+        if boot is not None and one.boot != boot:
+            loser: Diagnosis | None = one
+        elif chosen is None or _key(one) <= _key(chosen):
+            loser, chosen = chosen, one
+        else:
+            loser = one
+        if loser is not None and len(others) < _OTHERS:
+            others.append(_summary(loser))
+    if chosen is None:
+        return None
+    others.sort(key=lambda other: (other.source, other.boot))
+    return msgspec.structs.replace(chosen, others=tuple(others))
+
+
+def _key(one: Diagnosis) -> tuple[int, int]:
+    return _RANK[one.verdict.kind], _CONFIDENCE.get(one.verdict.confidence, 3)
+
+
+def _summary(one: Diagnosis) -> BootSummary:
+    lines = [event.line for event in one.timeline] or [0]
+    return BootSummary(
+        one.source, one.boot, one.verdict.kind, one.verdict.summary, one.verdict.confidence, one.kernel.release, min(lines), max(lines)
+    )
+
+
+def _diagnoses(
+    paths: Sequence[str], problems: list[Problem], progress: Callable[[Source, int], None] | None
+) -> Iterator[Diagnosis]:
+    for source in find_sources(paths):
+        if isinstance(source, InputProblem):
+            problems.append(Problem(source.name, source.reason))
+            continue
+        for evidence in _evidence(source, problems, progress):
+            yield diagnose(evidence)
+
+
+def _evidence(source: Source, problems: list[Problem], progress: Callable[[Source, int], None] | None) -> Iterator[Evidence]:
+    reader = EvidenceReader(source, (lambda count: progress(source, count)) if progress else None)
+    useful = 0
+    for evidence in reader.boots():
+        if is_kernel_log(evidence):
+            useful += 1
+            yield evidence
+    problems.extend(Problem(source.name, reason) for reason in reader.reader.problems)
+    if not useful:
+        problems.append(Problem(source.name, f"no kernel text in it: found {reader.reader.summary}"))
+
+
+def is_kernel_log(evidence: Evidence) -> bool:
+    """Whether anything in it came from a kernel."""
+    facts = (evidence.tasks, evidence.hung, evidence.ooms, evidence.kills, evidence.meminfos, evidence.fs_errors, evidence.lockups,
+             evidence.crashes, evidence.sysrqs, evidence.allocs, evidence.io, evidence.reaps, evidence.locks, evidence.blockers)
+    return any(facts) or evidence.kernel.release is not None or evidence.first_time is not None
+
+
+def _nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None) -> str:
+    if boot is not None and not problems:
+        return f"there is no boot {boot + 1} in the input; --format json lists all boots"
+    expected = "expected a kernel log (serial console, dmesg, journal, pstore, mail)"
+    if len(problems) == 1:
+        return f"{problems[0].name}: {problems[0].reason}; {expected}"
+    if problems:
+        return f"none of {len(problems)} inputs could be used, e.g. {problems[0].name}: {problems[0].reason}; {expected}"
+    return f"no input found in {', '.join(paths)}; {expected}"

@@ -1,0 +1,1 @@
+"""Presents a diagnosis: text, JSON, HTML, SARIF, graphs.  Knows nothing of how facts were found."""
