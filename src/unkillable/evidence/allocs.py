@@ -9,6 +9,7 @@ from unkillable.evidence.builder import Builder
 from unkillable.evidence.gfp import read_mask
 from unkillable.evidence.meminfo import MemInfoReader
 from unkillable.evidence.numbers import hexadecimal, integer, pid_number
+from unkillable.evidence.oom_report import TASK_COMM_LEN
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, note_release
 from unkillable.evidence.types import AllocProblem
@@ -21,7 +22,8 @@ _PAGES = re.compile(
     r"(?P<comm>\S.{0,63}?): page alloc(?:a)?tion (?:failure[.:]|stalls for (?P<ms>\d{1,9})ms,) ?order:(?P<order>\d{1,3})"
     r"(?:, ?mode:" + _MASK + ")?"
 )
-_VMALLOC = re.compile(r"(?P<comm>\S.{0,63}?): vmalloc: allocation failure.{0,80}?, mode:" + _MASK)
+# mm/vmalloc.c:2529 of 5.10; since 5.13 `vmalloc error: size 1, failed to allocate pages`, :3898 of 7.3.
+_VMALLOC = re.compile(r"(?P<comm>\S.{0,63}?): vmalloc(?:: allocation failure| error: size).{0,80}?, mode:" + _MASK)
 # SLUB since 2.6.31; on a CPU since 6.9; SLAB to 6.7.
 _SLAB = re.compile(
     r"SL[UA]B: Unable to allocate memory on (?:CPU \d{1,5} \(of node \d{1,5}\) on )?node -?\d{1,5},? \(?gfp=" + _MASK
@@ -62,6 +64,8 @@ class AllocSection:
         head = COMM.search(record.text)
         if head is not None and self.pid is None and not self.stack.frames:
             self.pid = pid_number(head["pid"])
+            if not 0 < len(self.comm) < TASK_COMM_LEN:  # lost, or glued to a program's output
+                self.comm = head["comm"]
             note_release(self.builder, head["rest"], head["taint"])
             return True
         return self.stack.feed(record) or record.text.lstrip().startswith(("Hardware name: ", "warn_alloc"))
@@ -132,7 +136,7 @@ def _fault(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 FORMATS = (
     Format("page-allocation", ("page alloc",), _PAGES, _pages, "2.6.0-7.3", ""),
-    Format("vmalloc-failure", (), _VMALLOC, _pages, "2.6.39-5.10", ""),
+    Format("vmalloc-failure", (), _VMALLOC, _pages, "2.6.39-7.3", ""),
     Format("slab-allocation", ("Unable to allocate memory on",), _SLAB, _slab, "2.6.31-7.3", ""),
     Format("fault-oom", ("VM_FAULT_OOM",), _FAULT, _fault, "5.10-7.3", ""),
 )

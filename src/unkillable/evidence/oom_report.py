@@ -18,7 +18,9 @@ from unkillable.evidence.types import OomKill, OomReport, TaskSighting
 from unkillable.klog.record import Record
 
 # To 2.6.17 `oom-killer: gfp_mask=0xd0, order=0` had no name; `from pagefault` is 2.6.29 to 2.6.34.
-HEAD = re.compile(r"(?:(?P<comm>\S.{0,63}?)? ?invoked )?oom-killer(?: from pagefault)?: ?(?P<rest>.*)$")
+HEAD = re.compile(
+    r"(?:(?P<comm>\S.{0,63}?)? ?invoked |^)oom-killer(?: from pagefault)?: ?(?P<rest>(?:gfp_?mask|order|oom\w{2,12}adj|nodemask)=.*|)$"
+)
 # The summary line since 5.0. Its parts are separate printks, so another line may stand between them.
 SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>[A-Z_]{4,40})(?P<rest>.*)$")
 _REST = re.compile(r"^,(?:nodemask|cpuset|mems_allowed|global_oom|oom_memcg|task_memcg|task|pid)\b")
@@ -38,6 +40,7 @@ _REMARKS = (
 )
 _PANIC = re.compile(r"Kernel panic - not syncing:? (?P<title>(?:Out of memory|System is deadlocked on memory).{0,80})")
 _CONTEXT = re.compile(r"^\s*(?:Hardware name: |Modules linked in|Workqueue: )")
+TASK_COMM_LEN = 16
 _LIMIT_KILLS = 400  # memory.oom.group kills every task of a control group
 
 
@@ -186,7 +189,8 @@ class OomSection:
         match = COMM.search(text)
         if match is not None and "pid" not in self.facts:
             self.facts["pid"] = integer(match["pid"])
-            self.facts["comm"] = self.facts["comm"] or match["comm"]
+            if not 0 < len(str(self.facts["comm"])) < TASK_COMM_LEN:  # lost, or glued to a program's output
+                self.facts["comm"] = match["comm"]
             if match["cpu"]:
                 self.facts["cpu"] = integer(match["cpu"])
             note_release(self.builder, match["rest"], match["taint"])

@@ -1,0 +1,222 @@
+"""Ends of processes that a log shows: fatal signals named by the kernel, by init systems and by shells.
+
+On an out-of-memory hang a SIGBUS tells a bystander of a failed page fault from a victim (SIGKILL).
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from unkillable.evidence.backtrace import StackReader
+from unkillable.evidence.builder import Builder
+from unkillable.evidence.numbers import hexadecimal, integer, pid_number
+from unkillable.evidence.table import Format, Section
+from unkillable.evidence.trace import COMM, TraceSection, note_release
+from unkillable.evidence.types import Crash, Exit, TaskSighting
+from unkillable.klog.record import Record
+
+_TERMSIG = 0x7F  # the signal's bits of a wait status
+_SIGNAL_MAX = 64
+
+# Signals by name as shells and init systems write them; numbers are those of the architectures that follow
+# asm-generic (SIGBUS is 10 on MIPS, Alpha and PA-RISC: a log's own number is believed instead).
+_NAMED = {sig.name.removeprefix("SIG"): int(sig) for sig in signal.Signals}
+_SHELL = {
+    "Bus error": "BUS",
+    "Killed": "KILL",
+    "Segmentation fault": "SEGV",
+    "Illegal instruction": "ILL",
+    "Aborted": "ABRT",
+    "Terminated": "TERM",
+}
+
+
+def _exit(
+    builder: Builder, record: Record, pid: str | None, comm: str | None, number: int | None, code: int | None = None
+) -> None:
+    if number is not None and not 0 < number <= _SIGNAL_MAX:
+        number = None
+    name = comm.strip() if comm else None
+    builder.add_exit(
+        Exit(
+            line=record.number, text=record.text, time=record.time, pid=pid_number(pid), comm=name or None,
+            signal=number, exitcode=code,
+        )
+    )  # fmt: skip
+
+
+# kernel/exit.c:836 of 5.10, :940 of 7.3; the exit code is there since 2.6.33.
+_INIT = re.compile(r"Attempted to kill init!(?: exitcode=(?P<code>0x[0-9a-fA-F]{1,8}))?")
+
+
+def _init(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    code = hexadecimal(match["code"])
+    _exit(builder, record, "1", None, code & _TERMSIG if code is not None else None, code)
+    builder.add_crash(
+        Crash(
+            line=record.number, text=record.text, time=record.time, kind="panic", pid=1,
+            title=record.text[match.start() :][:200],
+        )
+    )  # fmt: skip
+    return TraceSection(builder, record, "crash")
+
+
+# print_fatal_signals: `x/123: potentially ..` to 3.x, bare in 4.x-6.1 (kernel/signal.c:1248 of 5.10; CPU and Comm follow),
+# `x: ..` or `/bin/x: x: ..` since (kernel/signal.c:1260 of 6.12).
+_FATAL = re.compile(
+    r"(?:(?P<comm>[^:/]{1,64})(?:/(?P<pid>\d{1,10}))?: )?potentially unexpected fatal signal (?P<signal>\d{1,3})"
+)
+
+
+class FatalSignalSection:
+    """The head, then dump_stack's line with pid and name."""
+
+    patience = 2
+
+    def __init__(self, builder: Builder, record: Record, match: re.Match[str]) -> None:
+        self.builder = builder
+        self.record = record
+        self.pid, self.comm, self.signal = match["pid"], match["comm"], integer(match["signal"])
+        self.done = False
+
+    def feed(self, record: Record) -> bool:
+        if record.text.startswith("code at "):
+            return True
+        head = COMM.search(record.text) if not self.done else None
+        if head is None:
+            return False
+        self.done = True
+        self.pid, self.comm = head["pid"], head["comm"]
+        note_release(self.builder, head["rest"], head["taint"])
+        return True
+
+    def close(self) -> None:
+        _exit(self.builder, self.record, self.pid, self.comm, self.signal)
+
+
+def _fatal(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    return FatalSignalSection(builder, record, match)
+
+
+# Architectures' words on a user's fault:
+#   x86      `x[1]: segfault at 0 ip .. error 4` (arch/x86/mm/fault.c:766 of 7.3), `traps: x[1] trap invalid opcode ip:..`
+#   arm      `x: unhandled page fault (7) at 0x.., code 0x017` (user_debug=; arch/arm/mm/fault.c:182)
+#   arm64    `x[1]: unhandled level 3 translation fault (11) at 0x..` (to 4.x), `x[1]: unhandled exception: DABT ..`
+#   riscv    `x[1]: unhandled signal 7 code 0x2 at 0x..`; powerpc to 4.17 the same without 0x
+#   powerpc  `x[1]: bus error (7) at .. nip .. lr .. code 2` (arch/powerpc/kernel/traps.c:324)
+#   mips     `do_page_fault() #3: sending SIGBUS to x for invalid read access from` (arch/mips/mm/fault.c:262); loongarch
+_FAULTS = (
+    re.compile(r"(?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\]: (?:segfault|bus error|illegal instruction|unhandled trap)"
+               r"(?: \((?P<signal>\d{1,3})\))? at [0-9a-f]{1,16} "),
+    re.compile(r"(?P<comm>\S.{0,15}?)(?:\[(?P<pid>\d{1,10})\])?: unhandled signal (?P<signal>\d{1,3})\b"),
+    re.compile(r"(?P<comm>\S.{0,15}?)(?:\[(?P<pid>\d{1,10})\])?: unhandled (?!exception)[\w ,-]{2,60} \((?P<signal>\d{1,3})\) at "),
+    re.compile(r"(?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\]: unhandled exception: "),
+    re.compile(r"sending SIG(?P<name>[A-Z]{3,4}) to (?P<comm>\S.{0,15}?) for invalid "),
+    re.compile(r"traps: (?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\] (?:trap |general protection)"),
+)  # fmt: skip
+_ANY_FAULT = re.compile("|".join(f"(?:{re.sub('[?]P<[a-z]+>', '?:', pattern.pattern)})" for pattern in _FAULTS))
+
+
+def _fault(builder: Builder, match: re.Match[str], record: Record) -> None:
+    for pattern in _FAULTS:
+        found = pattern.search(record.text)
+        if found is None:
+            continue
+        fields = found.groupdict()
+        number = integer(fields.get("signal"))
+        if number is None:
+            number = _NAMED.get(fields.get("name") or ("SEGV" if "segfault" in found[0] else ""))
+        _exit(builder, record, fields.get("pid"), fields["comm"], number)
+        return
+
+
+# `x.service: Main process exited, code=killed, status=9/KILL`; `Failed with result 'oom-kill'` follows it.
+_SYSTEMD = re.compile(
+    r"(?P<comm>[\w@.:\\-]{1,200}): (?:[Mm]ain|[Cc]ontrol) process exited, code=(?:killed|dumped), status=(?P<signal>\d{1,3})(?:/\w+)?"
+)
+_OOM_UNIT = re.compile(r"(?P<comm>[\w@.:\\-]{1,200}): A process of this unit has been killed by the OOM killer")
+# Android's init: `init: Service 'x' (pid 1) killed by signal 9`, `.. received signal 9` since 10; upstart: `init: x main
+# process (1) killed by KILL signal`.
+_INITS = re.compile(
+    r"(?:Service|Untracked) '?(?P<comm>[^'()]{1,64}?)'? \(pid:? (?P<pid>\d{1,10})\) (?:killed by|received) signal (?P<signal>\d{1,3})\b"
+    r"|init: (?P<job>.{1,64}?) (?:main|pre-start|post-start) process \((?P<jobpid>\d{1,10})\) killed by (?P<name>[A-Z]{3,6}) signal"
+)
+
+
+def _unit(builder: Builder, match: re.Match[str], record: Record) -> None:
+    number = match.groupdict().get("signal")
+    _exit(builder, record, None, match["comm"], integer(number) if number else int(signal.SIGKILL))
+
+
+def _inits(builder: Builder, match: re.Match[str], record: Record) -> None:
+    if match["job"]:
+        _exit(builder, record, match["jobpid"], match["job"], _NAMED.get(match["name"]))
+    else:
+        _exit(builder, record, match["pid"], match["comm"], integer(match["signal"]))
+
+
+# A shell's word, alone on its line or as bash writes it for jobs and scripts: `./run: line 3:   123 Killed     ./x`.
+_SHELL_LINE = re.compile(
+    r"^\s*(?:\S{1,200}: line \d{1,9}: +)?(?:\[\d{1,5}\][+-]? +)?(?:(?P<pid>\d{1,10}) +)?"
+    r"(?P<word>Bus error|Killed|Segmentation fault)(?: \(core dumped\))?(?: {2,}(?P<comm>\S.{0,200}))?\s*$"
+)
+
+
+def _shell(builder: Builder, match: re.Match[str], record: Record) -> None:
+    _exit(builder, record, match["pid"], match["comm"], _NAMED[_SHELL[match["word"]]])
+
+
+# A vendor's kernel (2.6.35, ARM) that says who gets a signal: `##### send signal from KERNEL, SIG : 9, malloc, PID:192`.
+_VENDOR = re.compile(r"##### send signal from KERNEL, SIG : (?P<signal>\d{1,3}), (?P<comm>.{0,64}?), PID:(?P<pid>\d{1,10})")
+
+
+class SentSignalSection:
+    """The sender's stack follows: the task that invoked the OOM killer, which the line does not name."""
+
+    patience = 2
+
+    def __init__(self, builder: Builder, record: Record) -> None:
+        self.builder = builder
+        self.record = record
+        self.stack = StackReader()
+
+    def feed(self, record: Record) -> bool:
+        return self.stack.feed(record)
+
+    def close(self) -> None:
+        stack = self.stack.finish()
+        if stack is None:
+            return
+        by_oom = any(frame.function.endswith("out_of_memory") for frame in stack.frames)
+        self.builder.add_task(
+            TaskSighting(
+                line=self.record.number, text=self.record.text, time=self.record.time, pid=None, comm=None,
+                origin="oom-invoker" if by_oom else "trace", snapshot=self.builder.snapshot, stack=stack,
+            )
+        )  # fmt: skip
+
+
+def _vendor(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    _exit(builder, record, match["pid"], match["comm"], integer(match["signal"]))
+    return SentSignalSection(builder, record)
+
+
+FORMATS = (
+    Format("init-killed", ("Attempted to kill init",), _INIT, _init, "2.6.0-7.3", ""),
+    Format("fatal-signal", ("unexpected fatal signal",), _FATAL, _fatal, "2.6.25-7.3", ""),
+    Format("user-fault", ("segfault at", "unhandled ", "sending SIG"), _ANY_FAULT, _fault, "2.6.24-7.3", ""),
+    Format("user-fault-rare", (), _ANY_FAULT, _fault, "2.6.24-7.3", ""),
+    Format("systemd-exit", ("process exited, code=",), _SYSTEMD, _unit, "systemd 38 and later", ""),
+    Format("systemd-oom", ("killed by",), _OOM_UNIT, _unit, "systemd 243 and later", ""),
+    Format("init-service", ("killed by",), _INITS, _inits, "Android, upstart", ""),
+    Format(
+        "shell", ("Kill", "Bus error"), _SHELL_LINE, _shell, "shells",
+        "reports/2016-04_openbmc-issue236_arm_cached-error-buserror.txt",
+    ),
+    Format("shell-rare", (), _SHELL_LINE, _shell, "shells", ""),
+    Format(
+        "sent-signal", (), _VENDOR, _vendor, "a vendor's 2.6.35",
+        "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+    ),
+)  # fmt: skip
