@@ -27,7 +27,7 @@ demo: $(VENV)/.runtime ## diagnose the example log and write the report as a pag
 	$(BIN)/unkillable diagnose $(EXAMPLE) --html $(REPORT)
 	@echo "The report: $(CURDIR)/$(REPORT)"
 
-test: $(VENV)/.dev $(VENV)/.debian ## run the tests; PYTEST_ARGS='-k klog' picks some
+test: $(VENV)/.dev $(VENV)/.debian ## run the tests, with the Debian packages they use; PYTEST_ARGS='-k klog' picks some
 	$(RUNNING) -m pytest $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev $(VENV)/.debian ## run the tests and show the lines they miss
