@@ -25,7 +25,7 @@ _MOUNTED = re.compile(
 _CONFIG = re.compile(r"^(?:CONFIG_(?P<name>[A-Z0-9_]+)=(?P<value>\S+)|# CONFIG_(?P<off>[A-Z0-9_]+) is not set)$")
 
 # The upstream version behind a distribution's release, e.g. `#1 SMP Debian 5.10.251-5`.
-_SOURCE_VERSION = re.compile(r"Debian (?P<version>\d+\.\d+\.\d+)-")
+_SOURCE_VERSION = re.compile(r".*#\d+.*\bDebian (?P<version>\d+\.\d+\.\d+)-")
 _VERSION = re.compile(r"^(\d+\.\d+(?:\.\d+)?)")
 
 _RELEASE_ARCH = (  # a distribution's flavour tells
@@ -49,10 +49,26 @@ _SIGNS = tuple(
          r"|\bx29: |do_mem_abort", "arm64"),
         (r"do_PrefetchAbort|do_DataAbort|ret_fast_syscall|\bPC is at |__irq_svc|unwind_backtrace|ARMv[4-7]|\bfrom \[<", "arm"),
         (r"\bepc ?: [0-9a-f]{8}(?:[0-9a-f]{8})? ra|riscv|do_trap_ecall_u|handle_exception\+0x", "riscv"),
-        (r"Krnl PSW|pgm_check_handler|__do_pgm_check|__s390|system_call_svc|io_int_handler|s390", "s390"),
+        (r"Krnl PSW|pgm_check_handler|__do_pgm_check|__s390|system_call_svc|io_int_handler|\bs390x?\b", "s390"),
         (r"\bNIP ?[:\[]|--- interrupt: |hash__do_page_fault|system_call_common|ppc|PowerPC|powerpc|pSeries", "powerpc"),
         (r"\$ 0   ?:|CPU0 revision is|do_ri\+0x|MIPS|handle_tlb[lms]|handle_sys\+0x|do_page_fault\+0x\w+/0x\w+\s*$.*\[<8", "mips"),
         (r"\bCRMD: |loongarch|LoongArch|tlb_do_page_fault_[01]", "loongarch"),
+    )
+)
+# Forms that only a range of kernels prints: (pattern, since, until); `0` and `99` are open ends.
+_ERAS = tuple(
+    (re.compile(pattern), since, until)
+    for pattern, since, until in (
+        (r"Out of memory: kill process \d+ .* or a child", "0", "2.6.36"),
+        (r"or sacrifice child", "2.6.36", "5.3"),
+        (r"^task:.{1,16}\s*state:", "5.10", "99"),
+        (r"^\s*task\s+PC stack\s+pid father", "0", "4.20"),
+        (r"\+0x[0-9a-f]+/0x[0-9a-f]+\) from \[<", "0", "3.12"),
+        (r"\bmmap_sem\b", "0", "5.8"),
+        (r"\bmmap_lock\b", "5.8", "99"),
+        (r"^oom_reaper: ", "4.6", "99"),
+        (r"^oom-kill:constraint=", "5.0", "99"),
+        (r"Out of memory: Killed process", "5.3", "99"),
     )
 )
 # 32-bit MIPS kernel text lives in kseg0; ARM's default split is 3G.
@@ -61,7 +77,10 @@ _ADDRESS_ARCH = (("8", 8, "mips"), ("c", 8, "arm"), ("9000", 16, "loongarch"))
 
 
 def vote(builder: Builder, text: str) -> None:
-    """Counts the architecture signs of one line."""
+    """Counts the architecture signs of one line and notes what it says of the kernel's era."""
+    for pattern, since, until in _ERAS:
+        if pattern.search(text):
+            builder.narrow_era(since, until)
     for pattern, arch in _SIGNS:
         if pattern.search(text):
             builder.vote_arch(arch, 4)
@@ -103,7 +122,7 @@ def conclude(builder: Builder) -> KernelInfo:
 
 
 def _version(release: str | None, build: str | None) -> str | None:
-    source = _SOURCE_VERSION.search(build or "")
+    source = _SOURCE_VERSION.match(build or "")
     if source is not None:
         return source["version"]
     match = _VERSION.match(release or "")

@@ -16,7 +16,7 @@ CLOSE_READING = 8 << 20
 """Bytes up to which every line is examined, not only those the fast scan points to: a fragment pasted by
 hand has lost the heads by which the fast scan would find it."""
 
-_VOTES = 20_000  # lines whose signs of the architecture are counted; more would tell nothing new
+_VOTES = 3_000  # lines whose signs of the architecture are counted; more would tell nothing new
 _CALLERS = 64  # reports open at once, one per printk caller
 
 
@@ -64,12 +64,12 @@ class EvidenceReader:
         builder.saw(record.number, record.time)
         builder.kernel_lines += 1
         key = record.caller
+        if builder.kernel_lines < _VOTES:
+            vote(builder, record.text)
         section = self.open.get(key)
         if section is not None and section.feed(record):
             self.foreign[key] = 0
             return
-        if builder.kernel_lines < _VOTES:
-            vote(builder, record.text)
         if self._dispatch(builder, record, key):
             return
         if not record.text.strip():
