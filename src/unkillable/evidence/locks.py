@@ -13,12 +13,12 @@ from unkillable.evidence.table import Format
 from unkillable.evidence.types import HeldLock
 from unkillable.klog.record import Record
 
-_OWNER = re.compile(r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64}?)/(?P<pid>\d+)")
+_OWNER = re.compile(r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64})/(?P<pid>\d+)(?=[:.]|$)")
 _SHOWING = re.compile(r"Showing all locks held in the system")
 # 2.6-4.x: ` #0:  (&mm->mmap_sem){++++}, at: [<c03c3748>] do_page_fault+0xfc/0x368`
 # 5.x-:    ` #0: ffff88813bc3e0a0 (&type->s_umount_key#9){++++}-{3:3}, at: f+0x1/0x2`
 _LOCK = re.compile(
-    r"#(?P<index>\d+):\s+(?:(?P<address>[0-9a-f]{8,16})\s+)?\((?P<name>.{1,120}?)\)(?:\{(?P<usage>[^}]*)\})?(?:-\{[^}]*\})?"
+    r"#(?P<index>\d+):\s+(?:(?P<address>[0-9a-f]{8,16})\s+)?\((?P<name>.{1,160}?)\)(?:\{(?P<usage>[^}]*)\}|(?=,))(?:-\{[^}]*\})?"
     r"(?:, at: (?:\[<[^>]*>\] )?(?P<function>[\w.$]+))?"
 )
 _OTHER = re.compile(r"^\s*$|^=+$|^-{20,}$")
