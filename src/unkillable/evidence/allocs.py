@@ -9,7 +9,7 @@ from unkillable.evidence.builder import Builder
 from unkillable.evidence.gfp import read_mask
 from unkillable.evidence.meminfo import MemInfoReader
 from unkillable.evidence.numbers import hexadecimal, integer, pid_number
-from unkillable.evidence.oom_report import TASK_COMM_LEN
+from unkillable.evidence.oom_report import COMM_KEPT, TASK_COMM_LEN
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, note_release
 from unkillable.evidence.types import AllocProblem
@@ -19,11 +19,11 @@ _MASK = r"(?P<mask>0x[0-9a-fA-F]{1,16}|0)(?:\((?P<names>[^()]{0,600})(?P<end>\))
 # `x: page allocation failure. order:1, mode:0x20` (to 2.6.38), `failure: order:0, mode:0x..` (since 2.6.39), names in
 # brackets and nodemask since 4.6. 4.10 misspelt the stall as `alloction`.
 _PAGES = re.compile(
-    r"(?P<comm>\S.{0,63}?): page alloc(?:a)?tion (?:failure[.:]|stalls for (?P<ms>\d{1,9})ms,) ?order:(?P<order>\d{1,3})"
+    r": page alloc(?:a)?tion (?:failure[.:]|stalls for (?P<ms>\d{1,9})ms,) ?order:(?P<order>\d{1,3})"
     r"(?:, ?mode:" + _MASK + ")?"
 )
 # mm/vmalloc.c:2529 of 5.10; since 5.13 `vmalloc error: size 1, failed to allocate pages`, :3898 of 7.3.
-_VMALLOC = re.compile(r"(?P<comm>\S.{0,63}?): vmalloc(?:: allocation failure| error: size).{0,80}?, mode:" + _MASK)
+_VMALLOC = re.compile(r": vmalloc(?:: allocation failure| error: size).{0,80}?, mode:" + _MASK)
 # SLUB since 2.6.31; on a CPU since 6.9; SLAB to 6.7.
 _SLAB = re.compile(
     r"SL[UA]B: Unable to allocate memory on (?:CPU \d{1,5} \(of node \d{1,5}\) on )?node -?\d{1,5},? \(?gfp=" + _MASK
@@ -43,7 +43,7 @@ class AllocSection:
         self.builder = builder
         self.record = record
         found = match.groupdict()
-        self.comm = (found.get("comm") or "").strip()
+        self.comm = match.string[: match.start()].strip()[-COMM_KEPT:]
         self.pid: int | None = None
         self.order = integer(found.get("order"))
         milliseconds = integer(found.get("ms"))

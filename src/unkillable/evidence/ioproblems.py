@@ -62,7 +62,7 @@ FORMATS = (
     # Disks.
     _row("nvme-timeout", (" timeout, ",), "timeout",
          r"nvme (?P<device>nvme\d{1,3}): I/O (?:tag )?\d{1,9}.{0,60}? QID \d{1,5} timeout, ", "3.3-7.3"),
-    _row("ata-exception", ("exception Emask",), "error", r"(?P<device>ata\d{1,3}(?:\.\d{2})?): exception Emask 0x", "2.6.18-7.3"),
+    _row("ata-exception", (), "error", r"(?P<device>ata\d{1,3}(?:\.\d{2})?): exception Emask 0x", "2.6.18-7.3"),
     _row("ata-reset", (), "reset", r"(?P<device>ata\d{1,3}(?:\.\d{2})?): (?:hard|soft) resetting link", "2.6.18-7.3"),
     _row("scsi-failed", (), "error", r"\[(?P<device>\w{2,16})\](?: tag#\d+)? FAILED Result: hostbyte=", "2.6.26-7.3"),
     _row("scsi-offline", (), "error", r"\[?(?P<device>sd\w{1,8})?\]? ?rejecting I/O to offline device", "2.6.0-7.3"),

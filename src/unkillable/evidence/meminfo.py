@@ -25,7 +25,7 @@ _ZONES_LIMIT = 512  # 64 nodes with 5 zones are 320
 _FIELDS_LIMIT = 128
 
 _HEAD = re.compile(r"Mem-[Ii]nfo:")
-_KB = re.compile(r"(?<![\w.])([a-z_]{2,24}(?:\([a-z]{4}\))?): ?(\d{1,15})k?[Bb]")
+_KB = re.compile(r"(?<![\w.])([A-Za-z_]{2,24}(?:\([a-z]{4}\))?): ?(\d{1,15})k?[Bb]")
 _COUNT = re.compile(r"(?<![\w.])([A-Za-z_]{3,24}):(\d{1,15})(?![\dkK])")
 _ZONE = re.compile(
     r"(?:Node (?P<node>\d{1,4}),? )?(?P<name>DMA(?:32)?|Normal|HighMem|Movable|Device|[A-Z][A-Za-z]{2,10}) free:"
@@ -250,6 +250,7 @@ def _proc(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 
 FORMATS = (
-    Format("mem-info", ("Mem-Info:", "Mem-info:"), _HEAD, _meminfo, "2.6.0-7.3", "captures"),
+    Format("mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures"),
+    Format("mem-info-old", (), _HEAD, _meminfo, "to 2.6.23, ARM to 4.x", ""),
     Format("proc-meminfo", ("MemTotal: ",), re.compile(r"^\s*MemTotal: +\d+ kB"), _proc, "2.6.0-7.3", ""),
 )

@@ -131,12 +131,15 @@ def _earlyoom(builder: Builder, match: re.Match[str], record: Record) -> None:
     _other_killer(reason, builder, match, record)
 
 
-# "Kill" serves all lines that have Kill, Killed or Killing; 2.6.35 wrote `kill process`. Rows without a literal are
-# rare and tried on small inputs only.
+# "Kill" serves all lines that have Kill, Killed or Killing. Rows without a literal are rare (2.6.35's `kill process`) and
+# tried on small inputs only.
 FORMATS = (
     Format("oom-invoked", ("oom-killer: ",), HEAD, _report, "2.6.11-7.3", "captures"),
     Format("oom-summary", ("oom-kill:constraint",), SUMMARY, _summary, "5.0-7.3", "captures"),
-    Format("oom-choice", ("Kill", "kill process"), CHOICE, _choice, "2.6.11-5.0", "reports"),
+    Format("oom-choice", ("Kill",), CHOICE, _choice, "2.6.36-5.0", ""),
+    Format(
+        "oom-choice-old", (), CHOICE, _choice, "2.6.11-2.6.35", "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt"
+    ),
     Format("oom-killed", ("Kill",), KILLED, _killed, "2.6.0-7.3", "captures"),
     Format("oom-reaped", ("oom_reaper: ",), _REAPED, _reaped, "4.6-7.3", ""),
     Format("oom-not-reaped", ("oom_reaper: ",), _NOT_REAPED, _not_reaped, "4.6-7.3", ""),
@@ -145,5 +148,6 @@ FORMATS = (
     Format("lowmemorykiller", ("Kill",), _LMK, _lowmemorykiller, "Android 3.4-4.14", ""),
     Format("lowmemorykiller-old", (), _LMK_OLD, _lowmemorykiller, "Android 2.6.27-3.4", ""),
     Format("systemd-oomd", ("Kill",), _OOMD, _oomd, "systemd 247 and later", ""),
+    Format("systemd-oomd-unit", (), _OOMD, _oomd, "systemd 252 and later", ""),
     Format("earlyoom", ("sending SIG",), _EARLYOOM, _earlyoom, "earlyoom 1.3 and later", ""),
 )

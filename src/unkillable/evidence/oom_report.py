@@ -19,7 +19,7 @@ from unkillable.klog.record import Record
 
 # To 2.6.17 `oom-killer: gfp_mask=0xd0, order=0` had no name; `from pagefault` is 2.6.29 to 2.6.34.
 HEAD = re.compile(
-    r"(?:(?P<comm>\S.{0,63}?)? ?invoked |^)oom-killer(?: from pagefault)?: ?(?P<rest>(?:gfp_?mask|order|oom\w{2,12}adj|nodemask)=.*|)$"
+    r"(?:\binvoked |^)oom-killer(?: from pagefault)?: ?(?P<rest>(?:gfp_?mask|order|oom\w{2,12}adj|nodemask)=.*|)$"
 )
 # The summary line since 5.0. Its parts are separate printks, so another line may stand between them.
 SUMMARY = re.compile(r"oom-kill:constraint=(?P<constraint>[A-Z_]{4,40})(?P<rest>.*)$")
@@ -41,6 +41,7 @@ _REMARKS = (
 _PANIC = re.compile(r"Kernel panic - not syncing:? (?P<title>(?:Out of memory|System is deadlocked on memory).{0,80})")
 _CONTEXT = re.compile(r"^\s*(?:Hardware name: |Modules linked in|Workqueue: )")
 TASK_COMM_LEN = 16
+COMM_KEPT = 64  # of what stands before the head: the name, or a program's output and the name
 _LIMIT_KILLS = 400  # memory.oom.group kills every task of a control group
 
 
@@ -70,7 +71,7 @@ class OomSection:
         """The first line."""
         rest = match["rest"]
         adj = _ADJ.search(rest)
-        self.facts["comm"] = (match["comm"] or "").strip()
+        self.facts["comm"] = match.string[: match.start()].strip()[-COMM_KEPT:]
         if adj is not None:
             self.facts["oom_score_adj" if adj["word"] == "oom_score_adj" else "oom_adj"] = integer(adj["value"])
         gfp = _GFP.search(rest)
