@@ -28,5 +28,5 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """Indices of the caller's literals that occur in this line, ascending, without repeats."""
     kernel: bool = True
     """False where the framing says that a program wrote the line (syslog tag, journald transport)."""
-    boot: str | None = None
-    """The boot this line belongs to where the framing names it (journald's _BOOT_ID), else None."""
+    boot: int = 0
+    """Number of the boot within its source, from 0: see `boots`."""

@@ -1,0 +1,16 @@
+"""From what a user has to the lines of a kernel log: decompression, archives, framing, boots.
+
+    for source in find_sources(["/var/log"]):
+        if isinstance(source, Source):
+            for record in Reader(source, [b"blocked for more than"]):
+                print(record.number, record.time, record.text)
+
+This room knows nothing of what a line means: its caller passes the literals it is interested in.
+"""
+
+from unkillable.klog.reader import Reader
+from unkillable.klog.record import Record
+from unkillable.klog.sources import Problem, find_sources
+from unkillable.klog.streams import Source
+
+__all__ = ["Problem", "Reader", "Record", "Source", "find_sources"]

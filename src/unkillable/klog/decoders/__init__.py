@@ -1,0 +1,96 @@
+"""Encoded inputs to plain lines: which decoder an input needs is told by its beginning.
+
+A line decoder turns (number, line) pairs of the input into (number, line) pairs of plain text, each line beginning
+with a `header`; numbers are those of the input. All of them stream and hold a bounded window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+
+import msgspec
+
+from unkillable.klog.decoders.header import HEADER, header
+from unkillable.klog.decoders.journal import decode_export, is_export
+from unkillable.klog.decoders.jsonlines import decode_json, decode_pretty, is_json, is_pretty, json_name
+from unkillable.klog.decoders.kmsg import decode_kmsg, is_kmsg
+from unkillable.klog.decoders.pasted import decode_pasted, is_pasted
+from unkillable.klog.decoders.wide import WIDE_ROWS
+from unkillable.klog.limits import HEAD, MAX_ENCODED_LINE
+from unkillable.klog.lines import Block, blocks_of_lines, blocks_of_pairs, numbered_lines
+
+__all__ = ["HEADER", "Prepared", "header", "peek", "prepare"]
+
+Pairs = Iterator[tuple[int, bytes]]
+
+
+class Decoder(msgspec.Struct, frozen=True):
+    """One encoded format."""
+
+    name: Callable[[bytes], str]
+    recognises: Callable[[bytes], bool]
+    decode: Callable[[Pairs, bytes], Pairs]
+    """(number, line) pairs of the input and its head to pairs of plain lines."""
+    header: bool = True
+
+
+DECODERS: tuple[Decoder, ...] = (
+    Decoder(lambda head: "journal-export", is_export, decode_export),
+    Decoder(json_name, is_json, decode_json),
+    Decoder(json_name, is_pretty, decode_pretty),
+    Decoder(lambda head: "kmsg", is_kmsg, decode_kmsg),
+    Decoder(lambda head: "pasted", is_pasted, decode_pasted, header=False),
+)
+
+
+class Prepared(msgspec.Struct):
+    """An input ready to be scanned."""
+
+    name: str | None
+    """The decoder's framing, None where the lines are plain."""
+    blocks: Iterator[Block]
+    header: bool = False
+    """Lines begin with what HEADER reads."""
+    count: Callable[[], int] | None = None
+    """Lines of the input read so far, where blocks do not tell."""
+
+
+def peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, limits.HEAD of them if there are as many, and the whole stream again."""
+    held = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= HEAD:
+            break
+    head = held[0][:HEAD] if len(held) == 1 else b"".join(held)[:HEAD]
+    return head, chain(held, chunks)
+
+
+def prepare(head: bytes, chunks: Iterator[bytes]) -> Prepared:
+    """Choose the decoders for an input that begins with `head`."""
+    for row in WIDE_ROWS:
+        if row.recognises(head):
+            head, chunks = peek(row.decode(chunks))
+            break
+    for decoder in DECODERS:
+        if decoder.recognises(head):
+            counter = _Counter(numbered_lines(blocks_of_lines(chunks, MAX_ENCODED_LINE)))
+            pairs = decoder.decode(iter(counter), head)
+            return Prepared(decoder.name(head), blocks_of_pairs(pairs), decoder.header, lambda: counter.count)
+    return Prepared(None, blocks_of_lines(chunks))
+
+
+class _Counter:
+    """Passes pairs through and remembers how far it came."""
+
+    def __init__(self, pairs: Iterable[tuple[int, bytes]]) -> None:
+        self._pairs = pairs
+        self.count = 0
+
+    def __iter__(self) -> Pairs:
+        for pair in self._pairs:
+            self.count = pair[0]
+            yield pair

@@ -1,0 +1,137 @@
+"""What stands before a kernel message on its line: rows tried in order, the last ones that fitted first.
+
+A line may carry several prefixes (a terminal's time, then syslog's header, then printk's). A row belongs to a
+stage; stages follow one another in the order of their numbers, so each row needs to know only its own text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+WRAPPER, LOG, PRINTK, EXTRA = range(4)
+"""Stages: what a transport put in front (any number), a logger's header, printk's prefix, a vendor's addition."""
+
+_MAX_LAYERS = 8
+
+
+class Line:
+    """One line being read; rows fill in what their prefix says."""
+
+    __slots__ = ("caller", "drop", "fragment", "host", "kernel", "level", "mark", "sequence", "text", "time", "wall")
+
+    def __init__(self) -> None:
+        self.host: str | None = None
+        """The host name of the last header that was certain: tells a short header from message text."""
+        self.reset("")
+
+    def reset(self, text: str) -> None:
+        self.text = text
+        self.time: float | None = None
+        self.wall: float | None = None
+        self.level: int | None = None
+        self.caller: str | None = None
+        self.kernel = True
+        self.drop = False
+        """The line belongs to the framing and is no message."""
+        self.mark: str | None = None
+        """A boot begins here (a name for it, or "")."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One framing: its name, what it looks like, what it means."""
+
+    name: str
+    stage: int
+    begins: str
+    """Every character the pattern can begin with; rows are looked up by it."""
+    pattern: re.Pattern[str]
+    read: Callable[[re.Match[str], Line], bool]
+    """Fill in the line; False where a closer look shows that the text is no prefix."""
+    repeats: bool = False
+    """The same stage may follow (quoting within quoting)."""
+
+
+class Framer:
+    """Strips the framing off lines of one source."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        table: list[dict[str, list[Row]]] = [{} for _ in range(EXTRA + 2)]
+        for row in rows:
+            for stage in range(row.stage + 1):
+                for character in row.begins:
+                    table[stage].setdefault(character, []).append(row)
+        self._table = [{key: tuple(found) for key, found in stage.items()} for stage in table]
+        self._extra = frozenset(self._table[EXTRA])
+        self._inner = frozenset(self._table[PRINTK])
+        self._sticky: tuple[Row, ...] = ()
+        self._counts: dict[tuple[Row, ...], int] = {}
+        self._run = 0
+
+    def strip(self, line: Line) -> int:
+        """Fill in `line` from the framing of `line.text`; the message begins at the returned position."""
+        text = line.text
+        pos = 0
+        sticky = self._sticky
+        for row in sticky:
+            found = row.pattern.match(text, pos)
+            if found is None or not row.read(found, line):
+                break
+            pos = found.end()
+        else:
+            if sticky:
+                more = text[pos : pos + 1]
+                stage = sticky[-1].stage
+                if more not in (self._extra if stage >= PRINTK else self._inner) or self._nothing_more(text, pos, stage):
+                    self._run += 1
+                    return pos
+        if pos or sticky:
+            line.reset(text)
+        return self._search(line)
+
+    def _nothing_more(self, text: str, pos: int, stage: int) -> bool:
+        """Whether no further prefix begins here although the character could begin one."""
+        return all(
+            row.pattern.match(text, pos) is None
+            for row in self._table[min(stage + 1, EXTRA) if stage > WRAPPER else WRAPPER].get(text[pos], ())
+        )
+
+    def _search(self, line: Line) -> int:
+        text = line.text
+        pos = stage = 0
+        used: list[Row] = []
+        while len(used) < _MAX_LAYERS and pos < len(text):
+            for row in self._table[stage].get(text[pos], ()):
+                found = row.pattern.match(text, pos)
+                if found is not None and found.end() > pos and row.read(found, line):
+                    pos = found.end()
+                    used.append(row)
+                    stage = row.stage + (not row.repeats)
+                    break
+            else:
+                break
+        if used:
+            fitted = tuple(used)
+            if fitted != self._sticky:
+                self._keep()
+                self._sticky = fitted
+            self._run += 1
+        return pos
+
+    def _keep(self) -> None:
+        if self._run and (len(self._counts) < 256 or self._sticky in self._counts):
+            self._counts[self._sticky] = self._counts.get(self._sticky, 0) + self._run
+        self._run = 0
+
+    @property
+    def name(self) -> str | None:
+        """The framing most lines had, outermost part first: `printk`, `syslog`, `terminal-time+printk`."""
+        self._keep()
+        if not self._counts:
+            return None
+        rows = max(self._counts, key=lambda rows: self._counts[rows])
+        names = list(dict.fromkeys(row.name for row in rows if row.stage != EXTRA))
+        outer = [row.name for row in rows if row.stage == LOG]
+        return outer[0] if outer else "+".join(names) or rows[-1].name

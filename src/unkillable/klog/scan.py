@@ -1,0 +1,69 @@
+"""Literals in blocks of bytes, at memory speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+from unkillable.klog.limits import MAX_LITERALS_PER_PASS
+
+Match = tuple[int, int, int]
+"""Index of the literal, first byte, byte after the last."""
+
+
+class Scanner:
+    """Finds which literals occur where."""
+
+    def __init__(self, literals: Sequence[bytes]) -> None:
+        self.literals = tuple(literals)
+        numbered = [(index, literal) for index, literal in enumerate(literals) if literal]
+        self._always = tuple(index for index, literal in enumerate(literals) if not literal)
+        self._first = {literal: index for index, literal in reversed(numbered)}
+        unique = list(self._first)
+        step = MAX_LITERALS_PER_PASS
+        # LeftmostFirst is what the vectorised search offers; it skips matches that overlap an earlier one.
+        self._passes = [
+            (at, BytesAhoCorasick(unique[at : at + step], matchkind=MatchKind.LeftmostFirst))
+            for at in range(0, len(unique), step)
+        ]
+        self._index = [self._first[literal] for literal in unique]
+        self._same = {
+            index: tuple(other for other, literal in numbered if literal == self.literals[index]) for index in self._index
+        }
+        self._duplicates = any(len(same) > 1 for same in self._same.values())
+        self._all = BytesAhoCorasick(unique) if unique else None
+        self.overlapping = self._find_overlapping(unique)
+
+    def _find_overlapping(self, unique: list[bytes]) -> bool:
+        """Whether one match can hide another: one literal in another, or a beginning at another's end.
+
+        Also true where there are several passes, duplicates or empty literals: a second look sorts it all out.
+        """
+        if len(self._passes) > 1 or self._duplicates or self._always:
+            return True
+        return any(
+            a is not b and (b in a or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b)))))
+            for a in unique
+            for b in unique
+        )
+
+    def find(self, data: bytes) -> list[Match]:
+        """Matches in order of position, no two overlapping within a pass: every line with a literal has one."""
+        if not self._passes:
+            return []
+        found: list[Match] = self._passes[0][1].find_matches_as_indexes(data)
+        if len(self._passes) > 1:
+            for at, automaton in self._passes[1:]:
+                found += [(at + which, start, end) for which, start, end in automaton.find_matches_as_indexes(data)]
+            found.sort(key=lambda match: match[1])
+        return found
+
+    def all_in(self, text: bytes) -> tuple[int, ...]:
+        """Indices of all literals in a line, ascending."""
+        if self._all is None:
+            return self._always
+        found = {self._index[which] for which, _, _ in self._all.find_matches_as_indexes(text, overlapping=True)}
+        if self._duplicates:
+            found.update(other for index in tuple(found) for other in self._same[index])
+        return tuple(sorted(found.union(self._always)))

@@ -1,0 +1,182 @@
+"""From what the user names to the logs in it: files, directories, archives, standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from unkillable.errors import UserError
+from unkillable.klog.archive import Cursor, Member, is_tar, is_zip, tar_members, zip_members
+from unkillable.klog.compression import ByteStream, Damaged
+from unkillable.klog.groups import is_pstore, join_pstore, join_rotated
+from unkillable.klog.limits import MAX_DEPTH, MAX_ZIP_FROM_PIPE
+from unkillable.klog.streams import File, Part, Source, read_up_to, unpack
+
+MAX_PSTORE_PART = 1 << 20
+"""Bytes of a pstore part kept while its siblings are looked for; ramoops' default record is 4 KiB, EFI's 1 KiB."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """An input that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
+    """The logs in `paths`: files, directories (recursively), archives, `-` for standard input.
+
+    Types are recognised by content. Rotated files given together or found in one directory are one Source,
+    oldest first, and so are the parts of one pstore dump. An archive's members should be read as they come:
+    that needs one pass, going back opens the archive anew (and is impossible for a pipe).
+
+    Raises UserError where a path does not exist.
+    """
+    for path in paths:
+        if path != "-" and not os.path.lexists(path):
+            raise UserError(f"{path}: no such file or directory")
+    for name, members in join_rotated([path for path in paths if path != "-" and not os.path.isdir(path)]).items():
+        yield from _files(name, members)
+    for path in paths:
+        if path == "-":
+            yield from _stream("-", File(sys.stdin.fileno()))
+        elif os.path.isdir(path):
+            yield from _directory(path, set(), 0)
+
+
+def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Problem]:
+    try:
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) in seen:
+            return  # a loop of symbolic links, or a second way to the same place
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError as error:
+        yield Problem(path, f"cannot be listed: {error.strerror or error}")
+        return
+    files, directories = [], []
+    for name in names:
+        full = os.path.join(path, name)
+        try:
+            status = os.stat(full)
+        except OSError as error:
+            yield Problem(full, f"cannot be opened: {error.strerror or error}")
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            directories.append(full)
+        elif stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            files.append(full)
+    parts: list[Part] = []
+    for name, members in join_rotated(files).items():
+        if is_pstore(name):
+            parts.extend(_file_part(member) for member in members)
+        else:
+            yield from _files(name, members)
+    yield from join_pstore(parts)
+    for full in directories:
+        if depth < MAX_DEPTH:
+            yield from _directory(full, seen, depth + 1)
+        else:
+            yield Problem(full, f"more than {MAX_DEPTH} directories deep: left out")
+
+
+def _file_part(path: str) -> Part:
+    return Part(path, lambda: File(path), deflate=path.endswith(".z"))
+
+
+def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
+    """The log in one file, or in several rotated ones."""
+    if len(members) == 1:
+        yield from _file(name)
+        return
+    size = 0
+    readable = []
+    for member in members:
+        try:
+            size += os.stat(member).st_size
+            File(member).close()
+            readable.append(_file_part(member))
+        except OSError as error:
+            yield Problem(member, f"cannot be opened: {error.strerror or error}")
+    if readable:
+        yield Source(name, readable, size)
+
+
+def _file(path: str) -> Iterator[Source | Problem]:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            yield from _stream(path, File(path))
+            return
+        content = unpack(File(path))
+        if is_zip(content.head):
+            with open(path, "rb") as archive:
+                yield from _members(path, zip_members(archive))
+        elif is_tar(content.head):
+            yield from _members(path, tar_members(Cursor(lambda: unpack(File(path)), content)))
+        else:
+            yield Source(path, [_file_part(path)], status.st_size)
+    except OSError as error:
+        yield Problem(path, f"cannot be opened: {error.strerror or error}")
+
+
+def _stream(name: str, stream: ByteStream) -> Iterator[Source | Problem]:
+    """The logs in something that can be read only once."""
+    content = unpack(stream)
+    if is_zip(content.head):
+        try:
+            data = read_up_to(content, MAX_ZIP_FROM_PIPE + 1)
+        except Damaged as error:
+            yield Problem(name, str(error))
+            return
+        if len(data) > MAX_ZIP_FROM_PIPE:
+            yield Problem(name, f"a zip archive of more than {MAX_ZIP_FROM_PIPE >> 20} MiB in a pipe: give it as a file")
+        else:
+            yield from _members(name, zip_members(io.BytesIO(data)))
+    elif is_tar(content.head):
+        yield from _members(name, tar_members(Cursor(lambda: None, content)))
+    else:
+        left: list[ByteStream] = [content]
+
+        def once() -> ByteStream:
+            if not left:
+                raise Damaged("a pipe can be read only once")
+            return left.pop()
+
+        yield Source(name, [Part(name, once)])
+
+
+def _members(archive: str, members: Iterator[Member]) -> Iterator[Source | Problem]:
+    """An archive's members as sources; an archive within it is reported, not unpacked."""
+    parts: list[Part] = []
+    try:
+        for member in members:
+            name = f"{archive}!{member.name}"
+            try:
+                if is_pstore(member.name) and member.size <= MAX_PSTORE_PART:
+                    data = read_up_to(member.open(), MAX_PSTORE_PART)
+                    parts.append(Part(name, lambda data=data: io.BytesIO(data), name.endswith(".z")))  # type: ignore[misc]
+                else:
+                    yield _member(name, member)
+            except Damaged as error:
+                yield Problem(name, str(error))
+    except Damaged as error:
+        yield Problem(archive, str(error))
+    yield from join_pstore(parts)
+
+
+def _member(name: str, member: Member) -> Source:
+    def opened() -> ByteStream:
+        content = unpack(member.open())
+        if is_zip(content.head) or is_tar(content.head):
+            raise Damaged("an archive within an archive: unpack the outer one first")
+        return content
+
+    return Source(name, [Part(name, opened, name.endswith(".z"))], member.size)
