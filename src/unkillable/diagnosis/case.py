@@ -68,8 +68,26 @@ class Case:
     @cached_property
     def holders(self) -> list[Waiter]:
         """Tasks that hold what another of the waiters waits for."""
-        wanted = {one.resource for one in self.waiters if one.role == "waits"}
-        return [one for one in self.waiters if set(one.holds) & wanted]
+        return [one for one in self.waiters if set(one.holds) & self.wanted]
+
+    @cached_property
+    def wanted(self) -> set[str | None]:
+        """Resources that somebody waits for."""
+        return {one.resource for one in self.waiters if one.resource and one.role in ("waits", "holds-and-waits")}
+
+    @cached_property
+    def moved(self) -> list[Subject]:
+        """Tasks whose user program counter differs between two dumps: slow, but not stopped."""
+        found = []
+        for subject in self.subjects:
+            counters = {
+                view.sighting.stack.user_pc
+                for view in subject.views
+                if view.sighting.stack is not None and view.sighting.stack.user_pc and view.wait is not None and view.wait.killable is False
+            }
+            if len(counters) > 1:
+                found.append(subject)
+        return found
 
     @cached_property
     def dumps(self) -> list[float | None]:

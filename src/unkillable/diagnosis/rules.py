@@ -114,7 +114,7 @@ def reclaim_livelock(case: Case) -> Verdict | None:
     if _memory_came_back(case):
         return None
     summary = say.livelock_summary(case, readers)
-    because = [*say.memory(case), *say.allocations(case), *say.waiting(case), *say.chain(case), *say.kills(case)]
+    because = [*say.memory(case), *say.allocations(case), *say.waiting(case), *say.chain(case), *say.progress(case), *say.kills(case)]
     strong = case.memory.short and (case.reclaimers or case.holders) and (len(case.dumps) > 1 or kills or case.hung)
     return Verdict("reclaim-livelock", summary, "high" if strong else "medium", tuple(because))
 

@@ -94,7 +94,7 @@ def chain(case: Case) -> list[Statement]:
     """Who holds what the others wait for, and what the holder needs."""
     found = []
     for one in case.holders[:6]:
-        held = ", ".join(row.title for key in one.holds if (row := case.resource(key)))
+        held = ", ".join(row.title for key in one.holds if key in case.wanted and (row := case.resource(key)))
         row = case.resource(one.resource)
         if one.role == "reclaims":
             needs = " and looks for memory itself"
@@ -108,6 +108,19 @@ def chain(case: Case) -> list[Statement]:
             source, target = case.graph.nodes[edge.source], case.graph.nodes[edge.target]
             found.append(Statement(f"{source.label} is held by {target.label}", False, edge.lines))
     return found[:10]
+
+
+def progress(case: Case) -> list[Statement]:
+    """Tasks that were back in user space between two dumps: a livelock, not a deadlock."""
+    if not case.moved:
+        return []
+    shown = ", ".join(one.name for one in case.moved[:4]) + (f" and {len(case.moved) - 4} more" if len(case.moved) > 4 else "")
+    lines = tuple(
+        Quote(view.sighting.line, f"{view.sighting.text.strip()} ... user program counter {view.sighting.stack.user_pc}")
+        for view in case.moved[0].views
+        if view.sighting.stack is not None and view.sighting.stack.user_pc
+    )
+    return [Statement(f"the box crawls, it is not stopped: {shown} came back to user space between the dumps", False, lines[:3])]
 
 
 def memory(case: Case) -> list[Statement]:
@@ -138,17 +151,17 @@ def allocations(case: Case) -> list[Statement]:
         if wait is None:
             continue
         context = allocation_context(wait.path, case.evidence.kernel.version)
-        if context is None or context.may_oom or context.frame in found:
+        if context is None or context.may_oom or context.why in found:
             continue
         same = [
             other.waiter
             for other in case.chosen
             if other.view.wait is not None
             and (found_context := allocation_context(other.view.wait.path, case.evidence.kernel.version)) is not None
-            and found_context.frame == context.frame
+            and found_context.why == context.why
         ]
         verb = "allocates" if len(same) == 1 else "allocate"
-        found[context.frame] = (
+        found[context.why] = (
             Statement(
                 f"{names(same)} {verb} inside {context.frame} ({context.why}): such an allocation may not call the OOM killer and does "
                 "not fail, so it can only wait for somebody else to free memory",
@@ -192,7 +205,7 @@ def io_problems(case: Case) -> list[Statement]:
 
 def livelock_summary(case: Case, readers: Sequence[Waiter]) -> str:
     """The first line for a livelock: what everybody does, and what the OOM killer did."""
-    cached = [one for one in case.waiters if one.role == "waits" and one.killable is False]
+    cached = [one for one in case.stuck if (row := case.resource(one.resource)) is not None and row.kind in ("cache-entry", "lock")]
     parts = []
     if cached:
         function, members = by_function(cached)[0]

@@ -51,4 +51,6 @@ def _events(evidence: Evidence, victims: tuple[Victim, ...]) -> Iterator[Event]:
     for crash in evidence.crashes:
         yield Event(crash.time, "crash", crash.text.strip(), crash.line)
     for exit_ in evidence.exits:
+        if exit_.pid is None and exit_.signal == 9:
+            continue  # a shell's `Killed` without a name says less than the kernel's own line
         yield Event(exit_.time, "exit", exit_.text.strip(), exit_.line, pid=exit_.pid)

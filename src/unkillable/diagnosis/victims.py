@@ -7,7 +7,7 @@ when the reaper says it could not free it.  Everything else is said to be unknow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from unkillable.diagnosis.subjects import Subject, quote
 from unkillable.diagnosis.types import Quote, Victim
@@ -85,29 +85,34 @@ def _gone(
     evidence: Evidence, kill: OomKill, subjects: Sequence[Subject]
 ) -> tuple[float | None, tuple[Quote, ...], int] | None:
     """Time, lines and line number of the first thing after the kill that shows the victim gone."""
+    return min(_signs_of_death(evidence, kill, subjects), key=lambda sign: sign[2], default=None)
+
+
+def _signs_of_death(
+    evidence: Evidence, kill: OomKill, subjects: Sequence[Subject]
+) -> Iterator[tuple[float | None, tuple[Quote, ...], int]]:
     for fact in evidence.exits:
         if fact.pid == kill.pid and _after(kill, fact.line, fact.time):
-            return fact.time, (Quote(fact.line, fact.text.strip()),), fact.line
+            yield fact.time, (Quote(fact.line, fact.text.strip()),), fact.line
     for report in evidence.ooms:
         # The table lists every process that still has an mm (mm/oom_kill.c dump_tasks()).
         if report.tasks and not report.tasks_omitted and report.memcg is None and _after(kill, report.line, report.time):
             names = {row.pid: row.comm for row in report.tasks}
             if names.get(kill.pid) != kill.comm and len(names) > 2:
-                return report.time, (Quote(report.line, report.text.strip()),), report.line
-    full = _full_dumps(subjects)
-    for snapshot, (line, time) in sorted(full.items()):
+                text = f"{report.text.strip()} ... its table of tasks no longer has {kill.pid}"
+                yield report.time, (Quote(report.line, text),), report.line
+    for snapshot, (line, time) in _full_dumps(subjects).items():
         if _after(kill, line, time, _GRACE) and not any(
             view.sighting.snapshot == snapshot and kill.pid in (view.sighting.pid, view.sighting.tgid)
             for subject in subjects
             for view in subject.views
         ):
-            return time, (Quote(line, "the list of all tasks (sysrq-t) no longer has it"),), line
+            yield time, (Quote(line, f"the list of all tasks (sysrq-t) no longer has {kill.pid}"),), line
     for subject in subjects:
         if subject.pid == kill.pid and subject.comm != kill.comm:
             for view in subject.views:
                 if _after(kill, view.sighting.line, view.sighting.time, _GRACE):
-                    return view.sighting.time, quote(view.sighting), view.sighting.line
-    return None
+                    yield view.sighting.time, quote(view.sighting), view.sighting.line
 
 
 def _full_dumps(subjects: Sequence[Subject]) -> dict[int, tuple[int, float | None]]:

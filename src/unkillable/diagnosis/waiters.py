@@ -56,7 +56,11 @@ def _telling_view(subject: Subject, last: int) -> View | None:
 
 
 def _same(one: View, other: View) -> bool:
-    return one.wait is not None and other.wait is not None and one.wait.function == other.wait.function
+    """The same wait: same function, and not been back in user space in between as far as printed."""
+    if one.wait is None or other.wait is None or one.wait.function != other.wait.function:
+        return False
+    counters = {view.sighting.stack.user_pc for view in (one, other) if view.sighting.stack is not None}
+    return len(counters - {None}) < 2
 
 
 def _matters(subject: Subject, view: View) -> bool:

@@ -18,6 +18,7 @@ START = re.compile(
 _INTERRUPT_END = re.compile(r"^\s*(?:</(?:IRQ|NMI|SOFTIRQ|#?[A-Z]{2,3})>|<EOI>|<<EOE>>)")
 _INTERRUPT = re.compile(r"^\s*<(?:IRQ|NMI|SOFTIRQ|#[A-Z]{2,3})>")
 _EXCEPTION = re.compile(r"^\s*(?:--- (?:interrupt|Exception|syscall)|Exception stack\()")
+_USER_PC = re.compile(r"^\s*(?:RIP: 00(?:33|23|2b):|EIP: )(?:\[<)?(?P<pc>(?:0x)?[0-9a-f]{5,16})")
 # The user's program counter: the trace reached user space.  0033/0023/002b are x86's user code segments.
 _USER = re.compile(
     r"^\s*(?:RIP: 00(?:33|23|2b):|EIP: 00(?:73|23):|Exception stack\(|(?:EIP|RIP): 0x[0-9a-f]+|--- (?:interrupt|Exception|syscall): "
@@ -56,7 +57,7 @@ class StackReader:
     lines by somebody else, which the caller decides.
     """
 
-    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "started")
+    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "started", "user_pc")
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -65,6 +66,7 @@ class StackReader:
         self.started = False
         self.interrupted = False
         self.from_user = False
+        self.user_pc: str | None = None
         self.damaged = 0
 
     def feed(self, record: Record) -> bool:
@@ -101,6 +103,9 @@ class StackReader:
             return self._took(number)
         if _USER.match(text):
             self.from_user = self.from_user or bool(self.frames)
+            counter = _USER_PC.match(text)
+            if counter is not None and self.frames:
+                self.user_pc = counter["pc"]
             return self._took(number)
         if NOISE.match(text):
             return self._took(number)
@@ -143,4 +148,4 @@ class StackReader:
             return None
         frames = tuple(self.frames)
         from_user = self.from_user or frames[-1].function in _OUTERMOST and "fork" not in frames[-1].function
-        return Stack(frames, (self.first, self.last), self.interrupted, from_user, self.damaged)
+        return Stack(frames, (self.first, self.last), self.interrupted, from_user, self.damaged, self.user_pc)

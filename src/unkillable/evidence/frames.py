@@ -54,7 +54,8 @@ _CACHE_LIMIT = 50_000
 
 def strip_suffix(symbol: str) -> str:
     """The source's name of a function: `foo.constprop.0.cold` is `foo`."""
-    return _SUFFIX.sub("", symbol) if "." in symbol else symbol
+    # 64-bit powerpc (ELF ABI v1) prints a function's entry point with a leading dot.
+    return _SUFFIX.sub("", symbol.lstrip(".")) if "." in symbol else symbol
 
 
 def _number(text: str | None) -> int | None:

@@ -48,6 +48,9 @@ class Stack(msgspec.Struct, frozen=True, gc=False):
     """True where the trace ends at user space (a user program counter was printed or a syscall entry is last)."""
     damaged: int = 0
     """Number of lines inside the trace that could not be read (lost or merged characters)."""
+    user_pc: str | None = None
+    """The user program counter under the trace, where printed (x86): a task seen twice in the same wait with
+    different ones has been back in user space in between."""
 
 
 class TaskSighting(Fact, frozen=True, kw_only=True, gc=False):

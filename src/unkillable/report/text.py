@@ -92,11 +92,14 @@ def chain_lines(graph: Graph) -> list[str]:
         elif edge.kind == "held-by":
             held.setdefault(edge.source, []).append(edge.target + ("?" if edge.inferred else ""))
     rows = []
+    owners_of = {edge.target for edge in graph.edges if edge.kind == "held-by"}
     for resource, tasks in sorted(waits.items(), key=lambda item: -len(item[1])):
         names = [labels.get(task, task) for task in tasks]
         left = names[0] if len(names) == 1 else f"{len(names)} tasks ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
         row = f"{left} -> {labels.get(resource, resource)}"
         owners = held.get(resource, ())
+        if not owners and set(tasks) <= owners_of:
+            continue  # shown behind what they hold
         if owners:
             shown = [labels.get(owner.rstrip("?"), owner) + (" (inferred)" if owner.endswith("?") else "") for owner in owners[:3]]
             row += f" -> {', '.join(shown)}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
@@ -117,7 +120,8 @@ def _tasks(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[st
     shown = waiters if full else waiters[:12]
     lines = [style("head", f"Tasks that matter ({len(waiters)})")]
     table = [("TASK", "ST", "WHERE", "SIGKILL", "WAITS FOR", "CAME BY", "SINCE")]
-    table += [_row(one) for one in shown]
+    wanted = {one.resource for one in waiters}
+    table += [_row(one, wanted - {one.resource}) for one in shown]
     sizes = [min(max(len(row[column]) for row in table), 34) for column in range(7)]
     for number, row in enumerate(table):
         text = "  " + "  ".join(cut(cell, sizes[index]).ljust(sizes[index]) for index, cell in enumerate(row)).rstrip()
@@ -129,13 +133,13 @@ def _tasks(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[st
     return lines
 
 
-def _row(one: Waiter) -> tuple[str, ...]:
+def _row(one: Waiter, wanted: set[str | None]) -> tuple[str, ...]:
     since = f"{one.blocked_for:.0f} s" if one.blocked_for is not None else (f"{one.since:.0f} s on" if one.since is not None else "")
     name = (f"{one.comm}/{one.pid}" if one.pid is not None else one.comm or "-") + ("*" if one.victim else "")
     state = one.state or "?"
     what = one.resource or ("(running)" if one.role == "runs" else "?")
-    if one.holds:
-        what += f"; holds {one.holds[0]}"
+    if wanted & set(one.holds):
+        what += f"; holds {min(wanted & set(one.holds))}"
     return tuple(clean(cell) for cell in (name, state, one.function or "?", _KILL[one.killable], what, one.entered_by or "?", since))
 
 

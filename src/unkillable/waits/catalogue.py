@@ -31,7 +31,11 @@ class Internal(msgspec.Struct, frozen=True):
     primitive: str | None = None
     state: str | None = None
     """TASK_..., `caller` (its caller's argument), or `running` (a preemption point: not asleep)."""
-    resource: str | None = None
+    since: str | None = None
+    until: str | None = None
+    arch: str | None = None
+    note: str | None = None
+    cite: tuple[Cite, ...] = ()
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -65,6 +69,9 @@ class Resource(msgspec.Struct, frozen=True):
     """Resources a holder may need before it lets go."""
     unbounded: bool = False
     """A holder may never finish by itself."""
+    primitives: tuple[str, ...] = ()
+    """A wait by one of these whose site is in no row is a wait for this resource."""
+    note: str | None = None
     cite: tuple[Cite, ...] = ()
 
 
@@ -74,6 +81,9 @@ class Entry(msgspec.Struct, frozen=True):
     key: str
     frames: tuple[str, ...]
     priority: int = 0
+    arch: str | None = None
+    note: str | None = None
+    cite: tuple[Cite, ...] = ()
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -132,7 +142,7 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-def applies(row: Site, version: str | None) -> bool:
+def applies(row: Site | Internal, version: str | None) -> bool:
     """Whether a site's row is for this kernel; any row is where the kernel is not known."""
     if version is None:
         return True

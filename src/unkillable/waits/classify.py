@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 
 import msgspec
 
@@ -14,6 +14,7 @@ from unkillable.waits.catalogue import Catalogue, Entry, Internal, Names, Resour
 _ASLEEP = frozenset(
     {"scheduler", "timer", "wait", "bitwait", "completion", "lock", "percpu-rwsem", "futex", "iowait"}
 )
+_GUESS_DEPTH = 32
 _ON_TOP = frozenset({"dump", "interrupt", "tracing"})
 
 
@@ -70,19 +71,29 @@ class Classifier:
         self.holders: list[tuple[Resource, tuple[Names, ...]]] = [
             (row, tuple(Names([(name, row)]) for name in pattern)) for row in catalogue.resources for pattern in row.holder
         ]
+        self.by_primitive = {name: row.key for row in catalogue.resources for name in row.primitives}
 
     def internal(self, function: str) -> Internal | None:
         rows = self.internals.get(function)
         return rows[0] if rows else None
 
-    def site(self, function: str, path: Sequence[str], version: str | None, primitive: str | None) -> Site | None:
-        """The site row of a function for this kernel; one whose primitive agrees first."""
+    def site(
+        self, function: str, path: Sequence[str], version: str | None, primitive: str | None, letter: str | None
+    ) -> Site | None:
+        """The site row of a function for this kernel: the printed state and the primitive choose among several."""
         rows = [row for row in self.sites.get(function) if applies(row, version)]
         rows = [row for row in rows if row.under is None or row.under in path]
         if not rows:
             return None
-        rows.sort(key=lambda row: (row.primitive != primitive, row.under is None))
-        return rows[0]
+        printed = states.from_letter(letter)
+        return min(
+            rows,
+            key=lambda row: (
+                letter in ("S", "I", "D") and not _agrees(row.state, letter, printed),
+                row.primitive != primitive,
+                row.under is None,
+            ),
+        )
 
     def classify(self, calls: Sequence[Call], letter: str | None = None, version: str | None = None,
                  interrupted: bool = False) -> Wait:
@@ -93,28 +104,29 @@ class Classifier:
         start, crossed = (0, []) if interrupted else self._skip(names)
         asleep = any(row.layer in _ASLEEP for row in crossed) and not any(row.state == "running" for row in crossed)
         path = tuple(names[start:])
-        primitive, state, resource = self._from_internals(crossed)
+        primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
-        site = self._site(path, version, primitive) if asleep else None
+        site = self.site(path[0], path, version, primitive, letter) if asleep and path else None
+        resource = self.by_primitive.get(primitive or "")
         if site is not None:
-            function = site.function if "*" not in site.function else function
             resource = site.resource
-            primitive = primitive or site.primitive
+            primitive = primitive if primitive not in (None, "schedule", "io_schedule") else site.primitive or primitive
             state = state if state not in (None, "caller") else site.state
         state = self._settle(state, letter)
-        allocates = any(name.startswith(("__alloc_pages", "__alloc_frozen_pages")) for name in path)
         reclaims = any(name in _RECLAIM for name in path) and "kswapd" not in path
+        if reclaims and resource in (None, "timer", "event"):
+            resource = "memory"
         return Wait(
             function=function,
             primitive=primitive,
-            task_state=state if asleep else (states.RUNNING if letter in (None, "R") else states.from_letter(letter)),
+            task_state=state if asleep else (states.from_letter(letter) or states.RUNNING),
             killable=states.killable(state) if asleep else None,
-            resource=self._resource(resource, path, asleep, reclaims),
+            resource=resource if asleep or reclaims else None,
             entered_by=self.entered_by(names),
             asleep=asleep,
             runnable=asleep and letter == "R",
-            holds=self.holds(path),
-            allocates=allocates,
+            holds=self.holds(path, resource if asleep else None),
+            allocates=any(name.startswith(("__alloc_pages", "__alloc_frozen_pages")) for name in path),
             reclaims=reclaims,
             path=path,
             inferred=guessed,
@@ -122,10 +134,16 @@ class Classifier:
         )
 
     def _from_sleep(self, names: list[str]) -> list[str]:
-        """Of a stack of guesses: from the outermost of the innermost run of sleep internals on."""
-        for index, name in enumerate(names[:24]):
+        """Of a stack of guesses: the innermost sleep internal, then the first known site after it.
+
+        What lies between is left over from earlier calls.
+        """
+        for index, name in enumerate(names[:_GUESS_DEPTH]):
             row = self.internal(name)
-            if row is not None and row.layer in _ASLEEP:
+            if row is not None and row.layer in _ASLEEP and row.state != "running":
+                for place in range(index + 1, min(index + _GUESS_DEPTH, len(names))):
+                    if self.sites.get(names[place]) and self.internal(names[place]) is None:
+                        return [name, *names[place:]]
                 return names[index:]
         return names
 
@@ -140,20 +158,14 @@ class Classifier:
         return len(names), crossed
 
     @staticmethod
-    def _from_internals(crossed: Sequence[Internal]) -> tuple[str | None, str | None, str | None]:
+    def _from_internals(crossed: Sequence[Internal]) -> tuple[str | None, str | None]:
         """The outermost internal knows best: mutex_lock_killable over __mutex_lock over schedule."""
-        primitive = state = resource = None
+        primitive = state = None
         for row in crossed:
             primitive = row.primitive or primitive
             if row.state is not None and not (row.state == "caller" and state not in (None, "caller")):
                 state = row.state
-            resource = row.resource or resource
-        return primitive, state, resource
-
-    def _site(self, path: Sequence[str], version: str | None, primitive: str | None) -> Site | None:
-        if not path:
-            return None
-        return self.site(path[0], path, version, primitive)
+        return primitive, state
 
     @staticmethod
     def _settle(state: str | None, letter: str | None) -> str | None:
@@ -165,27 +177,25 @@ class Classifier:
             return None
         return state
 
-    def _resource(self, resource: str | None, path: Sequence[str], asleep: bool, reclaims: bool) -> str | None:
-        if not asleep:
-            return "memory" if reclaims else None
-        if resource in (None, "timer", "event") and reclaims:
-            return "memory"
-        return resource
+    def holds(self, path: Sequence[str], waits_for: str | None = None) -> tuple[Hold, ...]:
+        """Resources whose holder patterns occur in order, outermost first, in this stack.
 
-    def holds(self, path: Sequence[str]) -> tuple[Hold, ...]:
-        """Resources whose holder patterns occur in order, outermost first, in this stack."""
+        A task that waits for the resource at its innermost frame is a waiter, not a holder.
+        """
         found: dict[str, Hold] = {}
         outer_first = tuple(reversed(path))
         for row, pattern in self.holders:
-            if row.key not in found:
-                index = 0
-                for name in outer_first:
-                    if pattern[index].get(name):
-                        index += 1
-                        if index == len(pattern):
-                            found[row.key] = Hold(row.key, name)
-                            break
+            if row.key in found or (row.key == waits_for and self._waits_at(path, pattern)):
+                continue
+            place = _in_order(outer_first, pattern)
+            if place is not None:
+                found[row.key] = Hold(row.key, place)
         return tuple(found.values())
+
+    @staticmethod
+    def _waits_at(path: Sequence[str], pattern: Sequence[Names]) -> bool:
+        """Whether the pattern could only end at the frame in which the task waits itself."""
+        return bool(path) and bool(pattern[-1].get(path[0])) and len(pattern) == 1
 
     def entered_by(self, names: Sequence[str]) -> str | None:
         """How the task got into the kernel; the entry with the highest priority among its frames."""
@@ -197,13 +207,31 @@ class Classifier:
         return best.key if best else None
 
 
+def _agrees(state: str | None, letter: str, printed: str | None) -> bool:
+    """Whether a row's state can print as this letter (D: uninterruptible or killable)."""
+    if letter == "D":
+        return state in (states.UNINTERRUPTIBLE, states.KILLABLE, "caller", None)
+    return state in (printed, "caller", None)
+
+
+def _in_order(outer_first: Sequence[str], pattern: Sequence[Names]) -> str | None:
+    """The frame at which the last name of the pattern matches, if all match in order (gaps allowed)."""
+    index = 0
+    for name in outer_first:
+        if pattern[index].get(name):
+            index += 1
+            if index == len(pattern):
+                return name
+    return None
+
+
 _RECLAIM = frozenset(
     "try_to_free_pages do_try_to_free_pages throttle_direct_reclaim __perform_reclaim shrink_zones shrink_all_zones "
     "try_to_free_mem_cgroup_pages reclaim_throttle __alloc_pages_direct_reclaim shrink_inactive_list".split()
 )
 
 
-@lru_cache(maxsize=4)
-def classifier(catalogue: Catalogue | None = None) -> Classifier:
-    """The classifier of a catalogue (the package's own by default)."""
-    return Classifier(catalogue or load())
+@cache
+def classifier() -> Classifier:
+    """The classifier of the package's own catalogue."""
+    return Classifier(load())
