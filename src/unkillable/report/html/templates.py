@@ -1,0 +1,80 @@
+"""The templates, and what stands between them and text from a log.
+
+Whatever a template prints passes `_untrusted` first: control characters and bidirectional overrides become visible
+escapes, endless strings are cut, and Jinja escapes the rest.  A template cannot forget it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+from markupsafe import Markup
+
+from unkillable.report.plain import clean, cut
+
+__all__ = ["fill", "style"]
+
+_LONGEST = 4000
+"""Characters of one string."""
+
+
+def _untrusted(value: object) -> object:
+    if isinstance(value, Markup):
+        return value
+    if value is None:
+        return ""
+    return cut(clean(str(value)[:_LONGEST]), _LONGEST - 1)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        finalize=_untrusted,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(seconds=seconds, kib=kib, count=count)
+    return environment
+
+
+def _source(name: str) -> str:
+    return (files("unkillable.report") / "html" / name).read_text(encoding="utf-8")
+
+
+@cache
+def style(*names: str) -> Markup:
+    """Our own style sheets, one after the other; they hold no text from a log."""
+    return Markup("\n".join(_source(name) for name in names))  # noqa: S704
+
+
+def fill(name: str, **values: object) -> str:
+    """A template of this folder with these values."""
+    return _environment().get_template(name).render(**values)
+
+
+def seconds(value: float | None) -> str:
+    """`12.345 s`; a dash where the log has no time."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.3f} s" if abs(value) < 1e9 else f"{value:.3g} s"
+
+
+def kib(value: int | None) -> str:
+    """`512 KiB`, `34.5 MiB`, `1.25 GiB`."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    if size < 10 * 1024:
+        return f"{value:,} KiB"
+    return f"{value / 1024:.1f} MiB" if size < 10 * 1024**2 else f"{value / 1024**2:.2f} GiB"
+
+
+def count(value: int, one: str, many: str | None = None) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
