@@ -38,25 +38,25 @@ def no_hang(case: Case) -> Verdict | None:
     if evidence.crashes and not (case.stuck and case.dumps):
         crash = next((one for one in evidence.crashes if one.kind not in ("warning", "lockdep")), evidence.crashes[0])
         kills = f", after {len(case.victims)} OOM kill{'s' if len(case.victims) != 1 else ''}" if case.victims else ""
-        summary = f"no hang: the kernel reports {_article(crash.kind)}{kills}: {crash.title or crash.text.strip()}"
+        summary = f"nothing shows a hang; the kernel reports {_article(crash.kind)}{kills}: {crash.title or crash.text.strip()}"
         return Verdict("no-hang", summary, "medium", (Statement(crash.text.strip(), False, (say.quoted(crash),)), *say.kills(case)))
     if case.victims and not case.stuck:
         return _after_kills(case)
     if evidence.ooms and not case.stuck:
         report = evidence.ooms[-1]
-        summary = f"no hang is shown: {report.comm} ran into the OOM killer" + (f" in memory cgroup {report.memcg}" if report.memcg else "")
+        summary = f"nothing shows a hang: {report.comm} ran into the OOM killer" + (f" in memory cgroup {report.memcg}" if report.memcg else "")
         return Verdict("no-hang", summary + "; the log does not show whom it killed", "low", tuple(say.memory(case)))
     if case.dumps and not case.stuck and not case.reclaimers:
         plenty = ", memory is not short" if case.memory.short is False else ""
         seen = sum(1 for one in case.subjects if one.views)
-        summary = f"no hang: no task sleeps where SIGKILL cannot wake it ({seen} tasks listed{plenty})"
+        summary = f"no task sleeps where SIGKILL cannot wake it ({seen} tasks listed{plenty})"
         return Verdict("no-hang", summary, "high" if len(case.dumps) > 1 or case.memory.short is False else "medium", tuple(say.memory(case)))
     if case.dumps and case.stuck and case.memory.short is not True:
         return _brief_sleep(case)
     if not case.waiters and not evidence.tasks and (evidence.kernel.release or evidence.coverage.kernel_lines > 20):
         if evidence.io or evidence.fs_errors or evidence.allocs:
             return None
-        return Verdict("no-hang", "no hang: no hung task, OOM kill, lockup or crash is in this log", "low", ())
+        return Verdict("no-hang", "no hung task, OOM kill, lockup or crash is in this log", "low", ())
     return None
 
 
@@ -76,7 +76,7 @@ def _after_kills(case: Case) -> Verdict:
     else:
         what = f"{len(kills)} OOM kills, last {last.comm}/{last.pid}; {exited} victims seen gone, none stuck"
     confidence = "high" if exited == len(kills) else "medium"
-    return Verdict("no-hang", f"no hang: {what}", confidence, tuple([*say.kills(case), *say.memory(case)]))
+    return Verdict("no-hang", f"nothing is stuck: {what}", confidence, tuple([*say.kills(case), *say.memory(case)]))
 
 
 def _brief_sleep(case: Case) -> Verdict:
@@ -84,7 +84,7 @@ def _brief_sleep(case: Case) -> Verdict:
     groups = by_function(case.stuck)
     function, members = groups[0]
     summary = (
-        f"no hang is shown: {names(members)} {'was' if len(members) == 1 else 'were'} asleep in {function} when the tasks were listed, "
+        f"nothing shows a hang: {names(members)} {'was' if len(members) == 1 else 'were'} asleep in {function} when the tasks were listed, "
         "which is normal for a moment; nothing shows that it lasted"
     )
     return Verdict("no-hang", summary, "low", tuple([*say.waiting(case), *say.memory(case)]))
@@ -96,18 +96,19 @@ def insufficient(case: Case) -> Verdict:
     if case.waiters:
         function, members = by_function(case.waiters)[0]
         one = members[0]
-        kill = {False: "where SIGKILL cannot wake it", True: "where SIGKILL wakes it", None: "in a state the log does not tell"}[one.killable]
-        who = names(members) if one.pid is not None else (f"{len(members)} backtraces show a task" if len(members) > 1 else "a task")
-        verb = "sleeps" if len(members) == 1 or one.pid is None else "sleep"
-        summary = f"not enough to say why: {who} {verb} in {function}{say.entered(one)}, {kill}; {_lacking(case)}"
+        them = "it" if len(members) == 1 else "them"
+        kill = {False: "where SIGKILL cannot wake " + them, True: "where SIGKILL wakes " + them, None: "in a state the log does not tell"}[one.killable]
+        who = names(members)
+        verb = "sleeps" if len(members) == 1 else "sleep"
+        summary = f"{who} {verb} in {function}{say.entered(one)}, {kill}; not enough to say why: {_lacking(case)}"
         return Verdict("insufficient-evidence", summary, "low", tuple(because))
     if case.evidence.io or case.evidence.fs_errors or case.evidence.allocs:
         facts = [*case.evidence.io, *case.evidence.fs_errors, *case.evidence.allocs]
-        summary = f"not enough to say why: the log has {len(facts)} error line{'s' if len(facts) > 1 else ''} ({facts[0].text.strip()}) but no hung task"
+        summary = f"the log has {len(facts)} error line{'s' if len(facts) > 1 else ''} ({facts[0].text.strip()}) but no hung task"
         return Verdict("insufficient-evidence", summary, "low", (Statement(facts[0].text.strip(), False, (say.quoted(facts[0]),)),))
     return Verdict(
         "insufficient-evidence",
-        "not enough to say why: the log shows no hung task, no OOM kill and no list of tasks",
+        "the log shows no hung task, no OOM kill and no list of tasks",
         "low",
         tuple(because),
     )
@@ -120,7 +121,7 @@ def _lacking(case: Case) -> str:
     if case.memory.short is None:
         lacking.append("whether memory ran out")
     if not case.holders:
-        lacking.append("who holds what it waits for")
+        lacking.append("who holds it")
     if not lacking:
         return "nothing ties it to a hang"
     return "the log does not show " + (" or ".join(lacking) if len(lacking) < 3 else f"{lacking[0]}, {lacking[1]} or {lacking[2]}")

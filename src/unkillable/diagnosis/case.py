@@ -8,7 +8,7 @@ from functools import cached_property
 from unkillable.diagnosis import graph as wait_for
 from unkillable.diagnosis import memory as shortage
 from unkillable.diagnosis import victims as deaths
-from unkillable.diagnosis.subjects import Subject, collect
+from unkillable.diagnosis.subjects import Subject, collect, kernel_version
 from unkillable.diagnosis.types import Memory, Victim, Waiter
 from unkillable.diagnosis.waiters import Chosen, choose
 from unkillable.evidence.types import Evidence
@@ -25,7 +25,7 @@ class Case:
         self.evidence = evidence
         self.subjects: list[Subject] = collect(evidence)
         self.victims: tuple[Victim, ...] = deaths.judge(evidence, self.subjects)
-        self.chosen: list[Chosen] = choose(self.subjects, self.victims)
+        self.chosen: list[Chosen] = choose(self.subjects, self.victims, evidence.locks)
         self.memory: Memory = shortage.last_word(evidence)
         self.graph = wait_for.build(evidence, self.chosen, self.victims)
         self.cycle: tuple[str, ...] = wait_for.cycles(self.graph)
@@ -34,6 +34,10 @@ class Case:
     @cached_property
     def waiters(self) -> tuple[Waiter, ...]:
         return tuple(one.waiter for one in self.chosen)
+
+    @cached_property
+    def kernel_version(self) -> str | None:
+        return kernel_version(self.evidence)
 
     @cached_property
     def version(self) -> tuple[int, ...] | None:
@@ -139,7 +143,9 @@ def by_function(waiters: Iterable[Waiter]) -> list[tuple[str, list[Waiter]]]:
 
 def names(waiters: Sequence[Waiter], limit: int = 4) -> str:
     """`e1/96, e4/104 and 5 more`."""
-    shown = [one.comm + (f"/{one.pid}" if one.pid is not None else "") if one.comm else "a task" for one in waiters[:limit]]
+    if all(one.pid is None for one in waiters):
+        return "a task without a name" if len(waiters) == 1 else f"{len(waiters)} tasks without names"
+    shown = [f"{one.comm or '?'}/{one.pid}" if one.pid is not None else "a task without a name" for one in waiters[:limit]]
     rest = len(waiters) - len(shown)
     if rest:
         return ", ".join(shown) + f" and {rest} more"

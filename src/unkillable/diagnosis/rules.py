@@ -31,7 +31,7 @@ def lock_cycle(case: Case) -> Verdict | None:
     ]
     inferred = sum(edge.inferred for edge in edges)
     tasks = [case.graph.nodes[ident].label for ident in case.cycle if ident.startswith("task:")]
-    summary = f"deadlock: {' and '.join(tasks) if len(tasks) < 3 else ', '.join(tasks)} wait for each other in a cycle"
+    summary = f"{' and '.join(tasks) if len(tasks) < 3 else ', '.join(tasks)} wait for each other in a cycle"
     because = [
         Statement(
             f"{case.graph.nodes[edge.source].label} {'waits for' if edge.kind == 'waits-for' else 'is held by'} "
@@ -72,16 +72,16 @@ def oom_deadlock(case: Case) -> Verdict | None:
     stuck = [one for one in case.hung if one.killable is False]
     if last.killed_at is None or not stuck:
         return None
-    late = [one for one in stuck if _seen_at(case, one) is not None and (_seen_at(case, one) or 0) - last.killed_at >= _LATE]
+    late = [one for one in stuck if (seen := _seen_at(case, one)) is not None and seen - last.killed_at >= _LATE]
     if not late:
         return None
     groups = by_function(late)
     summary = (
-        f"deadlock after an OOM kill: {names(late)} sleep{'s' if len(late) == 1 else ''} uninterruptibly in "
+        f"after an OOM kill {names(late)} sleep{'s' if len(late) == 1 else ''} uninterruptibly in "
         f"{groups[0][0]}{say.entered(groups[0][1][0])}; since {last.comm}/{last.pid} was killed at "
         f"{last.killed_at:.0f} s nothing shows it gone, and nobody else was killed"
     )
-    because = [say.victim(last), *say.waiting(case)]
+    because = [say.victim(last), *say.waiting(case), *say.chain(case)]
     because.append(
         Statement(
             "before Linux 4.6 the OOM killer picks no second victim while the first has not exited, and no reaper frees "
@@ -149,7 +149,7 @@ def io_stall(case: Case) -> Verdict | None:
     tail = f"; {names(behind)} wait behind" if behind else ""
     if len(behind) == 1:
         tail = f"; {names(behind)} waits behind"
-    summary = f"I/O stall: {names(members)} {_verb(members, 'waits', 'wait')} for {what} in {function}{say.entered(members[0])}{tail}"
+    summary = f"{names(members)} {_verb(members, 'waits', 'wait')} for {what} in {function}{say.entered(members[0])}{tail}"
     because = [*say.waiting(case), *say.chain(case), *say.memory(case), *say.io_problems(case)]
     return Verdict("io-stall", summary, "high" if case.evidence.io else "medium", tuple(because))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from unkillable.diagnosis.case import Case, by_function, names
 from unkillable.diagnosis.types import Quote, Statement, Victim, Waiter
 from unkillable.evidence.types import Fact
+from unkillable.waits.catalogue import version_key
 from unkillable.waits.contexts import allocation_context
 
 _ENTRY_WORDS = {
@@ -80,14 +81,14 @@ def waiting(case: Case) -> list[Statement]:
 
 
 def _cite(case: Case, waiter: Waiter) -> str | None:
-    for one in case.chosen:
-        if one.waiter is waiter and one.view.wait is not None and one.view.wait.site is not None:
-            cites = one.view.wait.site.cite
-            near = [cite for cite in cites if case.evidence.kernel.version and cite.kernel.startswith(
-                ".".join(case.evidence.kernel.version.split(".")[:2]) + ".")]
-            for cite in near or cites[:1]:
-                return f"{cite.kernel} {cite.file}:{cite.line}"
-    return None
+    """The source line of the wait in the kernel nearest to this one, not newer where there is a choice."""
+    site = next((one.view.wait.site for one in case.chosen if one.waiter is waiter and one.view.wait is not None), None)
+    if site is None or not site.cite:
+        return None
+    ours = version_key(case.kernel_version) if case.kernel_version else None
+    older = [cite for cite in site.cite if ours is not None and version_key(cite.kernel)[:2] <= ours[:2]]
+    cite = max(older, key=lambda one: version_key(one.kernel)) if older else site.cite[0]
+    return f"{cite.kernel} {cite.file}:{cite.line}"
 
 
 def chain(case: Case) -> list[Statement]:
@@ -103,11 +104,30 @@ def chain(case: Case) -> list[Statement]:
         else:
             needs = f" and is in {one.function}"
         found.append(Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:]))
+    meanwhile: dict[str, list[Waiter]] = {}
+    for one in case.stuck:
+        unwanted = [row.title for key in one.holds if key not in case.wanted | _TOO_COMMON and (row := case.resource(key))]
+        if unwanted and one not in case.holders:
+            meanwhile.setdefault(", ".join(unwanted), []).append(one)
+    for held, members in meanwhile.items():
+        verb = "holds" if len(members) == 1 else "hold"
+        found.append(Statement(f"{names(members)} {verb} {held} meanwhile (recognised by the frames)", True, _last_quotes(members)))
+    for one in case.stuck:
+        if one.locks:
+            found.append(Statement(f"{names([one])} holds {', '.join(one.locks)} (lockdep's list)", False, _lock_quotes(case, one)))
     for edge in case.graph.edges.values():
         if edge.kind == "held-by" and not edge.inferred and edge.source != "resource:memory":
             source, target = case.graph.nodes[edge.source], case.graph.nodes[edge.target]
             found.append(Statement(f"{source.label} is held by {target.label}", False, edge.lines))
     return found[:10]
+
+
+_TOO_COMMON = {"folio-lock"}
+"""Every reader holds the locks of the pages it reads: worth a word only if somebody waits for one."""
+
+
+def _lock_quotes(case: Case, waiter: Waiter) -> tuple[Quote, ...]:
+    return tuple(quoted(lock) for lock in case.evidence.locks if lock.pid == waiter.pid)[:4]
 
 
 def progress(case: Case) -> list[Statement]:
@@ -150,14 +170,14 @@ def allocations(case: Case) -> list[Statement]:
         wait = one.view.wait
         if wait is None:
             continue
-        context = allocation_context(wait.path, case.evidence.kernel.version)
+        context = allocation_context(wait.path, case.kernel_version)
         if context is None or context.may_oom or context.why in found:
             continue
         same = [
             other.waiter
             for other in case.chosen
             if other.view.wait is not None
-            and (found_context := allocation_context(other.view.wait.path, case.evidence.kernel.version)) is not None
+            and (found_context := allocation_context(other.view.wait.path, case.kernel_version)) is not None
             and found_context.why == context.why
         ]
         verb = "allocates" if len(same) == 1 else "allocate"
@@ -228,7 +248,7 @@ def _allocating_in(case: Case) -> str:
     frames: dict[str, int] = {}
     for one in case.chosen:
         wait = one.view.wait
-        context = allocation_context(wait.path, case.evidence.kernel.version) if wait is not None else None
+        context = allocation_context(wait.path, case.kernel_version) if wait is not None else None
         if context is not None and not context.may_oom:
             frames[context.frame] = frames.get(context.frame, 0) + 1
     if not frames:

@@ -9,6 +9,7 @@ import msgspec
 from unkillable.diagnosis.types import Quote
 from unkillable.evidence.types import Evidence, Frame, TaskSighting
 from unkillable.waits import states
+from unkillable.waits.catalogue import version_key
 from unkillable.waits.classify import Call, Wait, classifier
 
 _NO_STACK_OF_ITS_OWN = frozenset({"nmi", "crash"})
@@ -59,6 +60,18 @@ class Subject(msgspec.Struct):
         return self.views[-1] if self.views else None
 
 
+def kernel_version(evidence: Evidence) -> str | None:
+    """The version whose catalogue rows apply: the log's own, else the newest its formats allow."""
+    if evidence.kernel.version is not None:
+        return evidence.kernel.version
+    era = evidence.kernel.era or ""
+    if "before " not in era:
+        return None
+    major, minor, *_ = (*version_key(era.rsplit("before ", 1)[1]), 0, 0)
+    # 2.6.36 and its like: two numbers do not tell them apart, and the catalogue has nothing between them.
+    return f"{major}.{minor}" if major == 2 else f"{major}.{minor - 1}"
+
+
 def frame_call(frame: Frame) -> Call:
     return Call(frame.function, frame.reliable)
 
@@ -102,7 +115,7 @@ def _frame_text(frame: Frame) -> str:
 
 def collect(evidence: Evidence) -> list[Subject]:
     """All tasks of the evidence, in the order they are first seen."""
-    version = evidence.kernel.version
+    version = kernel_version(evidence)
     subjects: dict[tuple[int | None, str | None, int], Subject] = {}
     for number, sighting in enumerate(evidence.tasks):
         anonymous = sighting.pid is None

@@ -84,6 +84,9 @@ class Waiter(msgspec.Struct, frozen=True):
     role: str = "waits"
     """waits, holds-and-waits, reclaims, runs."""
     holds: tuple[str, ...] = ()
+    """Resources that its frames show to be held."""
+    locks: tuple[str, ...] = ()
+    """Locks that lockdep lists as held (or waited for) by it."""
     since: float | None = None
     """Seconds since boot from which on it is known not to have moved."""
     blocked_for: float | None = None

@@ -92,7 +92,7 @@ def _signs_of_death(
     evidence: Evidence, kill: OomKill, subjects: Sequence[Subject]
 ) -> Iterator[tuple[float | None, tuple[Quote, ...], int]]:
     for fact in evidence.exits:
-        if fact.pid == kill.pid and _after(kill, fact.line, fact.time):
+        if fact.ended and fact.pid == kill.pid and _after(kill, fact.line, fact.time):
             yield fact.time, (Quote(fact.line, fact.text.strip()),), fact.line
     for report in evidence.ooms:
         # The table lists every process that still has an mm (mm/oom_kill.c dump_tasks()).

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from unkillable.diagnosis.subjects import Subject, View, latest_dump, quote
 from unkillable.diagnosis.types import Quote, Victim, Waiter
+from unkillable.evidence.types import HeldLock
 from unkillable.waits import states
 
 _DEPTH = 24
@@ -27,8 +28,12 @@ class Chosen(tuple[Subject, View, Waiter]):
         return self[2]
 
 
-def choose(subjects: Sequence[Subject], victims: Sequence[Victim]) -> list[Chosen]:
-    """The waiters, those of the last dump or report first to count."""
+def choose(subjects: Sequence[Subject], victims: Sequence[Victim], held: Sequence[HeldLock] = ()) -> list[Chosen]:
+    """The waiters, with the locks that lockdep lists for them."""
+    locks: dict[int, dict[str, None]] = {}
+    for lock in held:
+        if lock.pid is not None:
+            locks.setdefault(lock.pid, {})[lock.name] = None
     last = latest_dump(subjects)
     dead = {(victim.pid, victim.comm) for victim in victims if victim.fate == "exited"}
     killed = {victim.pid for victim in victims}
@@ -38,7 +43,7 @@ def choose(subjects: Sequence[Subject], victims: Sequence[Victim]) -> list[Chose
             continue
         view = _telling_view(subject, last)
         if view is not None and _matters(subject, view):
-            chosen.append(Chosen((subject, view, _waiter(subject, view, subject.pid in killed))))
+            chosen.append(Chosen((subject, view, _waiter(subject, view, subject.pid in killed, tuple(locks.get(subject.pid or -1, ()))))))
     return chosen
 
 
@@ -88,7 +93,7 @@ def _kernel_idle(view: View) -> bool:
     return wait is not None and wait.entered_by == "kthread" and wait.resource in ("event", "timer") and not wait.reclaims
 
 
-def _waiter(subject: Subject, view: View, victim: bool) -> Waiter:
+def _waiter(subject: Subject, view: View, victim: bool, locks: tuple[str, ...]) -> Waiter:
     wait, seen = view.wait, view.sighting
     lines: tuple[Quote, ...] = (*subject.hung_quotes[:1], *quote(seen, wait))
     same = [one for one in subject.views if _same(one, view)]
@@ -104,6 +109,7 @@ def _waiter(subject: Subject, view: View, victim: bool) -> Waiter:
         entered_by=wait.entered_by if wait else None,
         role=_role(view),
         holds=tuple(hold.resource for hold in wait.holds) if wait else (),
+        locks=locks,
         since=subject.hung_since if subject.hung else _since(same),
         blocked_for=subject.hung_seconds,
         seen=max(len(same), 1),

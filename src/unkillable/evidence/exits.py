@@ -33,7 +33,8 @@ _SHELL = {
 
 
 def _exit(
-    builder: Builder, record: Record, pid: str | None, comm: str | None, number: int | None, code: int | None = None
+    builder: Builder, record: Record, pid: str | None, comm: str | None, number: int | None, code: int | None = None,
+    ended: bool = True,
 ) -> None:
     if number is not None and not 0 < number <= _SIGNAL_MAX:
         number = None
@@ -41,7 +42,7 @@ def _exit(
     builder.add_exit(
         Exit(
             line=record.number, text=record.text, time=record.time, pid=pid_number(pid), comm=name or None,
-            signal=number, exitcode=code,
+            signal=number, exitcode=code, ended=ended,
         )
     )  # fmt: skip
 
@@ -198,7 +199,7 @@ class SentSignalSection:
 
 
 def _vendor(builder: Builder, match: re.Match[str], record: Record) -> Section:
-    _exit(builder, record, match["pid"], match["comm"], integer(match["signal"]))
+    _exit(builder, record, match["pid"], match["comm"], integer(match["signal"]), ended=False)
     return SentSignalSection(builder, record)
 
 

@@ -43,8 +43,8 @@ _RELEASE_ARCH = (  # a distribution's flavour tells
 _SIGNS = tuple(
     (re.compile(pattern), arch)
     for pattern, arch in (
-        (r"\bRIP: |\bRAX: |entry_SYSCALL_64|asm_exc_page_fault|system_call_fastpath|__x64_sys_|x86_64", "x86_64"),
-        (r"\bEIP: |\bEAX: |entry_INT80_32|sysenter_do_call|sysenter_past_esp|__ia32_sys_|\bi[3-6]86\b", "i386"),
+        (r"\[<ffffffff[0-9a-f]{8}>\] \? |\bRIP: |\bRAX: |entry_SYSCALL_64|asm_exc_page_fault|system_call_fastpath|__x64_sys_|x86_64", "x86_64"),
+        (r"\[<[0-9a-f]{8}>\] \? |\berror_code\+0x|\bEIP: |\bEAX: |entry_INT80_32|sysenter_do_call|sysenter_past_esp|__ia32_sys_|\bi[3-6]86\b", "i386"),
         (r"el[01]h?t?_(?:64_)?(?:sync|irq|svc|da|ia)|\bel0_|\bel1_|__arm64_sys_|Booting Linux on physical CPU 0x[0-9a-f]{10}"
          r"|\bx29: |do_mem_abort", "arm64"),
         (r"do_PrefetchAbort|do_DataAbort|ret_fast_syscall|\bPC is at |__irq_svc|unwind_backtrace|ARMv[4-7]|\bfrom \[<", "arm"),

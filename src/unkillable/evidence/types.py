@@ -305,6 +305,8 @@ class Exit(Fact, frozen=True, kw_only=True, gc=False):
     signal: int | None = None
     exitcode: int | None = None
     """As the kernel's exitcode= prints it."""
+    ended: bool = True
+    """False: the line says that a signal was sent, not that the process ended."""
 
 
 class IoProblem(Fact, frozen=True, kw_only=True, gc=False):

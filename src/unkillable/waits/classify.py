@@ -92,6 +92,7 @@ class Classifier:
                 letter in ("S", "I", "D") and not _agrees(row.state, letter, printed),
                 row.primitive != primitive,
                 row.under is None,
+                version is not None and row.since is None and row.until is None,
             ),
         )
 

@@ -1,0 +1,29 @@
+"""Every bundled capture, with the facts its head says that the diagnosis must show (and those it must not)."""
+
+import json
+
+import msgspec
+import pytest
+
+from tests import samples_file
+from unkillable.pipeline import inspect
+
+CAPTURES = samples_file.find("captures")
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name.split(".sample")[0])
+def test_capture(path, tmp_path):
+    head, log = samples_file.load(path)
+    file = tmp_path / "console.log"
+    file.write_bytes(log)
+    document = json.loads(msgspec.json.encode(inspect([str(file)])))
+    for key, value in head["expect"].items():
+        assert samples_file.shows(document, {key: value}), (
+            f"{key}: expected {value!r}\ntruth: {head['truth']}\nverdict: {document['verdict']['kind']}: {document['verdict']['summary']}"
+        )
+    for key, value in head.get("reject", {}).items():
+        assert not samples_file.shows(document, {key: value}), f"{key} must not be {value!r}: {head['truth']}"
+
+
+def test_there_are_captures():
+    assert len(CAPTURES) >= 2
