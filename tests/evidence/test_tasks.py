@@ -222,3 +222,59 @@ IPv6: ADDRCONF(NETDEV_CHANGE): eth0: link becomes ready
 random: crng init done"""
     ).finish()
     assert not any((evidence.tasks, evidence.hung, evidence.crashes, evidence.lockups, evidence.locks, evidence.io))
+
+
+def test_a_stack_size_glued_to_the_state():
+    # 4.9-5.9: "%-15.15s %c" then "%5lu" (kernel/sched/core.c sched_show_task() of 4.19)
+    fields = parse_task_line("kworker/u16:5   D24912  7531      2 0x80000000")
+    assert fields is not None
+    assert (fields["comm"], fields["state"], fields["pid"], fields["ppid"]) == ("kworker/u16:5", "D", 7531, 2)
+
+
+def test_inlined_lock_positions_are_one_lock():
+    evidence = read(
+        """1 lock held by a/12:
+ #0: ffff88801 (&sb->s_type->i_mutex_key#9){+.+.}-{3:3}, at: inode_lock include/linux/fs.h:804 [inline]
+ #0: ffff8880167ce0a0 (&sb->s_type->i_mutex_key#9){+.+.}-{3:3}, at: do_truncate+0x20c/0x310 fs/open.c:63"""
+    ).finish()
+    (lock,) = evidence.locks
+    assert (lock.function, lock.name) == ("do_truncate", "&sb->s_type->i_mutex_key#9")
+
+
+def test_traces_shortened_by_hand():
+    evidence = read(
+        """The writer sleeps in
+
+    __schedule
+    schedule
+    rwsem_down_write_slowpath
+    down_write()
+    do_truncate
+
+while the other one does
+
+    schedule+0x46/0xb0
+    squashfs_cache_get+0x2d6/0x340
+"""
+    ).finish()
+    assert [[frame.function for frame in task.stack.frames] for task in evidence.tasks] == [
+        ["__schedule", "schedule", "rwsem_down_write_slowpath", "down_write", "do_truncate"],
+        ["schedule", "squashfs_cache_get"],
+    ]
+
+
+def test_proc_stack_and_crash_bt_name_their_task():
+    evidence = read(
+        """# cat /proc/1234/stack
+[<0>] do_wait+0x1c1/0x220
+[<0>] kernel_wait4+0xa6/0x140
+PID: 2801   TASK: ffff9c4b41f8a680  CPU: 1   COMMAND: "kworker/1:2"
+ #0 [ffffb07980527ca0] __schedule at ffffffff8e2b1234
+ #1 [ffffb07980527d20] schedule at ffffffff8e2b1699
+ #2 [ffffb07980527d30] squashfs_cache_get at ffffffffc049a1d6 [squashfs]
+"""
+    ).finish()
+    first, second = evidence.tasks
+    assert (first.pid, [frame.function for frame in first.stack.frames]) == (1234, ["do_wait", "kernel_wait4"])
+    assert (second.pid, second.comm) == (2801, "kworker/1:2")
+    assert second.stack.frames[2].module == "squashfs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from unkillable.evidence.frames import parse_decoded, parse_frames, salvage
+from unkillable.evidence.frames import parse_bare, parse_decoded, parse_frames, salvage
 from unkillable.evidence.types import Frame, Stack
 from unkillable.klog.record import Record
 
@@ -109,8 +109,8 @@ class StackReader:
             return self._took(number)
         if NOISE.match(text):
             return self._took(number)
-        frames = parse_decoded(text) if self.started or self.frames else ()
-        if not frames:
+        frames = (parse_decoded(text) or parse_bare(text)) if self.started or self.frames else ()
+        if not frames or self._starts_anew(frames):
             return False
         self._push(frames)
         return self._took(number)

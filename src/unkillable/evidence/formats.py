@@ -38,6 +38,41 @@ def _headless(builder: Builder, match: re.Match[str], record: Record) -> Section
     return section
 
 
+# A trace shortened to names starts where every sleeper's does.
+_BARE_START = re.compile(
+    r"^\s+(?:\? )?(?:__switch_to|__?schedule|context_switch|io_schedule|schedule_timeout|schedule_preempt_disabled)(?:\(\))?\s*$"
+)
+# `cat /proc/123/stack` or a heading like it above `[<0>] f+0x1/0x2` lines.
+_PROC_STACK = re.compile(r"/proc/(?P<pid>\d{1,7})(?:/task/(?P<tid>\d{1,7}))?/stack")
+# crash(8)'s bt: `PID: 123  TASK: ffff.. CPU: 0  COMMAND: "name"`
+_CRASH_BT = re.compile(r"PID: (?P<pid>\d+)\s+TASK: \S+\s+CPU: (?P<cpu>\d+)\s+COMMAND: \"(?P<comm>[^\"]{1,64})\"")
+
+
+def _bare(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    section = TraceSection(builder, record, "trace")
+    section.patience = 0
+    section.stack.started = True
+    section.feed(record)
+    return section
+
+
+def _proc_stack(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    section = TraceSection(builder, record, "trace", pid=int(match["tid"] or match["pid"]))
+    section.stack.started = True
+    return section
+
+
+def _crash_bt(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    section = TraceSection(builder, record, "trace", pid=int(match["pid"]), comm=match["comm"], cpu=int(match["cpu"]))
+    section.stack.started = True
+    return section
+
+
+BY_HAND = (
+    Format("bare-trace", (), _BARE_START, _bare, "mails", "tasks/bare.sample"),
+    Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "tasks/proc-stack.sample"),
+    Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "tasks/crash-bt.sample"),
+)
 HEADLESS = Format(
     "backtrace", ("+0x",), re.compile(r"\+0x[0-9a-f]"), _headless, "2.6.0-7.3", "reports/article-traces.txt"
 )
@@ -48,6 +83,7 @@ def table() -> tuple[Format, ...]:
     rows: list[Format] = []
     for family in FAMILIES:
         rows.extend(import_module(f"unkillable.evidence.{family}").FORMATS)
+    rows.extend(BY_HAND)
     rows.append(HEADLESS)
     return tuple(rows)
 

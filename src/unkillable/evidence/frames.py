@@ -11,6 +11,7 @@
 | arm since 6.1                            | ` f from g+0x1/0x2`                             |
 | decoded (scripts/decode_stacktrace.sh)   | ` f (fs/a.c:12 fs/b.c:3)`, ` f+0x1/0x2 fs/a.c:1`|
 | crash(8) bt, drgn                        | ` #1 [sp] f at addr`, `#1  f+0x1/0x2 (a.c:1:2)` |
+| shortened by hand in a mail              | ` f`, ` f()`                                    |
 """
 
 from __future__ import annotations
@@ -113,6 +114,18 @@ def parse_decoded(text: str) -> tuple[Frame, ...]:
         symbol = match["symbol"]
         return (Frame(symbol, strip_suffix(symbol), reliable=match["guess"] is None, source=match["source"]),)
     return ()
+
+
+_BARE = re.compile(r"^\s+(?P<guess>\? )?(?:->\s*|<-\s*|\|\s*)?" + _SYMBOL + r"(?:\(\))?(?:\s+\[(?P<module>[a-z]\w*)\])?\s*$")
+
+
+def parse_bare(text: str) -> tuple[Frame, ...]:
+    """An indented line that is a function's name and nothing else, as people shorten traces in mails."""
+    match = _BARE.match(text)
+    if match is None:
+        return ()
+    symbol = match["symbol"]
+    return (Frame(symbol, strip_suffix(symbol), module=match["module"], reliable=match["guess"] is None),)
 
 
 def salvage(text: str) -> tuple[Frame, ...]:

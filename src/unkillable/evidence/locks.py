@@ -21,6 +21,7 @@ _LOCK = re.compile(
     r"#(?P<index>\d+):\s+(?:(?P<address>[0-9a-f]{8,16})\s+)?\((?P<name>.{1,160}?)\)(?:\{(?P<usage>[^}]*)\}|(?=,))(?:-\{[^}]*\})?"
     r"(?:, at: (?:\[<[^>]*>\] )?(?P<function>[\w.$]+))?"
 )
+_LIMIT = 64  # lockdep holds 48 at most (MAX_LOCK_DEPTH)
 _OTHER = re.compile(r"^\s*$|^=+$|^-{20,}$")
 
 
@@ -29,22 +30,19 @@ class LockSection:
 
     patience = 3
 
-    def __init__(self, builder: Builder, record: Record, pid: int | None, comm: str | None, count: int) -> None:
+    def __init__(self, builder: Builder, record: Record, pid: int | None, comm: str | None) -> None:
         self.builder = builder
         self.pid = pid
         self.comm = comm
-        self.left = min(count, 64)
-        self.seen: set[int] = set()
+        self.locks: dict[int, HeldLock] = {}
 
     def feed(self, record: Record) -> bool:
         match = _LOCK.search(record.text)
-        if match is None:
+        if match is None or int(match["index"]) >= _LIMIT:
             return _OTHER.match(record.text) is not None
         index = int(match["index"])
-        if index in self.seen:  # a decoded log repeats a lock's line for each inlined function
-            return True
-        self.seen.add(index)
-        self.builder.add_lock(
+        # A decoded log repeats a lock's line for each inlined function; the last one is the function proper.
+        self.locks[index] = (
             HeldLock(
                 line=record.number,
                 text=record.text,
@@ -62,13 +60,14 @@ class LockSection:
         return True
 
     def close(self) -> None:
-        return
+        for lock in self.locks.values():
+            self.builder.add_lock(lock)
 
 
 def _owner(builder: Builder, match: re.Match[str], record: Record) -> LockSection | None:
     if match["none"]:
         return None
-    return LockSection(builder, record, int(match["pid"]), match["comm"].strip(), int(match["count"]))
+    return LockSection(builder, record, int(match["pid"]), match["comm"].strip())
 
 
 def _showing(builder: Builder, match: re.Match[str], record: Record) -> None:

@@ -3,7 +3,7 @@
 | kernel        | form                                                                              |
 |---------------|-----------------------------------------------------------------------------------|
 | 2.6 - 4.8     | `name            D PC  stack pid ppid 0xflags`, PC 8 or 16 hex digits              |
-| 4.9 - 5.9     | the same without the PC                                                            |
+| 4.9 - 5.9     | the same without the PC; a stack of five digits glues to the state: `D24912  7531` |
 | 5.10 - 6.8    | `task:name            state:D stack:    0 pid:   96 ppid:    95 flags:0x00004002`  |
 | 6.9 - 6.13    | with `tgid:`                                                                       |
 | 6.14 -        | with `task_flags:0x0040`                                                           |
@@ -26,7 +26,7 @@ _NEW = re.compile(
     r"(?:\s+task_flags:0x(?P<task_flags>[0-9a-f]+))?(?:\s+flags:0x(?P<flags>[0-9a-f]+))?"
 )
 _OLD = re.compile(
-    rf"^(?P<comm>\S.{{0,15}}?)\s+(?P<state>[{_STATES}?])\s+(?:running(?: task)?\s+|(?:0x)?[0-9a-f]{{8}}(?:[0-9a-f]{{8}})?\s+)?"
+    rf"^(?P<comm>\S.{{0,15}}?)\s+(?P<state>[{_STATES}?])(?:\s+running(?: task)?\s+|\s+(?:0x)?[0-9a-f]{{8}}(?:[0-9a-f]{{8}})?\s+)?"
     r"\s*\d{1,6}\s+(?P<pid>\d{1,7})\s+(?P<ppid>\d{1,7})\s+0x(?P<flags>[0-9a-f]{8,16})(?:\s|$)"
 )
 # To 2.6.29 without the flags word, with `(NOTLB)` or relatives' pids behind.
