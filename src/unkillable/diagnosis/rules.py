@@ -21,7 +21,11 @@ _LATE = 30.0
 
 
 def lock_cycle(case: Case) -> Verdict | None:
-    """A cycle of the wait-for graph whose every edge the input names (or one inferred edge among them)."""
+    """A cycle of the wait-for graph in which the input names every owner but at most one.
+
+    An owner recognised by its frames may hold another of the same kind (another page, another work item): with
+    two such guesses a cycle is chance, and with one the tasks must be known to have been stuck for long.
+    """
     if not case.cycle:
         return None
     edges = [
@@ -29,7 +33,10 @@ def lock_cycle(case: Case) -> Verdict | None:
         for (source, target, kind), edge in case.graph.edges.items()
         if kind != "needs" and source in case.cycle and target in case.cycle
     ]
-    inferred = sum(edge.inferred for edge in edges)
+    inferred = sum(edge.inferred for edge in edges if edge.kind == "held-by")
+    stuck = {f"task:{one.pid}" for one in (*case.hung, *case.persistent)}
+    if inferred > 1 or (inferred and not stuck & set(case.cycle)):
+        return None
     tasks = [case.graph.nodes[ident].label for ident in case.cycle if ident.startswith("task:")]
     summary = f"{' and '.join(tasks) if len(tasks) < 3 else ', '.join(tasks)} wait for each other in a cycle"
     because = [

@@ -87,7 +87,8 @@ def view(sighting: TaskSighting, version: str | None) -> View:
     letter = sighting.state
     if letter is None and sighting.origin == "hung-task":
         letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)
-    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted))
+    hung = sighting.origin == "hung-task"
+    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted, hung))
 
 
 def quote(sighting: TaskSighting, wait: Wait | None = None) -> tuple[Quote, ...]:

@@ -69,8 +69,6 @@ class Resource(msgspec.Struct, frozen=True):
     """Resources a holder may need before it lets go."""
     unbounded: bool = False
     """A holder may never finish by itself."""
-    primitives: tuple[str, ...] = ()
-    """A wait by one of these whose site is in no row is a wait for this resource."""
     note: str | None = None
     cite: tuple[Cite, ...] = ()
 
@@ -86,11 +84,19 @@ class Entry(msgspec.Struct, frozen=True):
     cite: tuple[Cite, ...] = ()
 
 
+class Primitive(msgspec.Struct, frozen=True):
+    """What a wait by this primitive is for where no site row knows its caller."""
+
+    name: str
+    resource: str
+
+
 class Catalogue(msgspec.Struct, frozen=True):
     internals: tuple[Internal, ...]
     sites: tuple[Site, ...]
     resources: tuple[Resource, ...]
     entries: tuple[Entry, ...]
+    primitives: tuple[Primitive, ...]
 
     def resource(self, key: str | None) -> Resource | None:
         return _by_key(self).get(key) if key else None
@@ -118,7 +124,13 @@ class Names:
         return found
 
 
-_TABLES = {"internals": ("internal", Internal), "sites": ("site", Site), "resources": ("resource", Resource), "entries": ("entry", Entry)}
+_TABLES = {
+    "internals": ("internal", Internal),
+    "sites": ("site", Site),
+    "resources": ("resource", Resource),
+    "entries": ("entry", Entry),
+    "primitives": ("primitive", Primitive),
+}
 
 
 @cache

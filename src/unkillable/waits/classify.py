@@ -71,7 +71,7 @@ class Classifier:
         self.holders: list[tuple[Resource, tuple[Names, ...]]] = [
             (row, tuple(Names([(name, row)]) for name in pattern)) for row in catalogue.resources for pattern in row.holder
         ]
-        self.by_primitive = {name: row.key for row in catalogue.resources for name in row.primitives}
+        self.primitives = Names([(row.name, row.resource) for row in catalogue.primitives])
 
     def internal(self, function: str) -> Internal | None:
         rows = self.internals.get(function)
@@ -96,9 +96,19 @@ class Classifier:
             ),
         )
 
-    def classify(self, calls: Sequence[Call], letter: str | None = None, version: str | None = None,
-                 interrupted: bool = False) -> Wait:
-        """Reads a stack (innermost first) of a task whose task line shows state `letter`."""
+    def classify(
+        self,
+        calls: Sequence[Call],
+        letter: str | None = None,
+        version: str | None = None,
+        interrupted: bool = False,
+        hung: bool = False,
+    ) -> Wait:
+        """Reads a stack (innermost first) of a task whose task line shows state `letter`.
+
+        `hung`: khungtaskd reported it, which it does only for tasks in TASK_UNINTERRUPTIBLE proper: it skips
+        TASK_WAKEKILL and TASK_NOLOAD (6.1.192 kernel/hung_task.c:206; before, it compared for equality).
+        """
         solid = [call.function for call in calls if call.reliable]
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
         names = self._from_sleep([call.function for call in calls]) if guessed else solid
@@ -108,12 +118,12 @@ class Classifier:
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
         site = self.site(path[0], path, version, primitive, letter) if asleep and path else None
-        resource = self.by_primitive.get(primitive or "")
+        resource = next(iter(self.primitives.get(primitive)), None) if primitive else None
         if site is not None:
             resource = site.resource
             primitive = primitive if primitive not in (None, "schedule", "io_schedule") else site.primitive or primitive
             state = state if state not in (None, "caller") else site.state
-        state = self._settle(state, letter)
+        state = states.UNINTERRUPTIBLE if hung and asleep else self._settle(state, letter)
         reclaims = any(name in _RECLAIM for name in path) and "kswapd" not in path
         if reclaims and resource in (None, "timer", "event"):
             resource = "memory"
