@@ -118,7 +118,7 @@ class Classifier:
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
         site = self.site(path[0], path, version, primitive, letter) if asleep and path else None
-        resource = next(iter(self.primitives.get(primitive)), None) if primitive else None
+        resource = self._from_primitives(crossed)
         if site is not None:
             resource = site.resource
             primitive = primitive if primitive not in (None, "schedule", "io_schedule") else site.primitive or primitive
@@ -177,6 +177,15 @@ class Classifier:
             if row.state is not None and not (row.state == "caller" and state not in (None, "caller")):
                 state = row.state
         return primitive, state
+
+    def _from_primitives(self, crossed: Sequence[Internal]) -> str | None:
+        """What the outermost primitive that says anything is for: wait_on_bit says nothing, bit_wait_io below it does."""
+        for row in reversed(crossed):
+            found = self.primitives.get(row.primitive) if row.primitive else ()
+            if found:
+                resource: str = found[0]
+                return resource
+        return None
 
     @staticmethod
     def _settle(state: str | None, letter: str | None) -> str | None:
