@@ -8,8 +8,8 @@ from unkillable.report.pictures import Picture, sentence
 
 __all__ = ["draw"]
 
-_WORDS_LIMIT = 40
-"""Arrows up to which each has its words beside it; with more the words would cover the picture."""
+_WORDS_LIMIT = 60
+"""Arrows up to which they have words beside them; with more the words would cover the picture."""
 
 
 def draw(picture: Picture, standalone: bool = True) -> str:
@@ -20,9 +20,20 @@ def draw(picture: Picture, standalone: bool = True) -> str:
     return fill(
         "graph.svg.html",
         drawing=drawing,
-        words=len(picture.links) <= _WORDS_LIMIT,
+        worded=_worded(picture),
         sentences=[sentence(picture, link) for link in picture.links],
         tasks=sum(len(box.members) for box in picture.boxes if box.kind == "task"),
         resources=sum(len(box.members) for box in picture.boxes if box.kind == "resource"),
         css=style("picture.css") if standalone else None,
     )
+
+
+def _worded(picture: Picture) -> list[bool]:
+    """Which arrows have their words beside them: of several alike that leave one box the first is enough."""
+    seen: set[tuple[int, str, bool]] = set()
+    found = []
+    for link in picture.links:
+        key = (link.source, link.kind, link.inferred)
+        found.append(key not in seen and len(picture.links) <= _WORDS_LIMIT)
+        seen.add(key)
+    return found

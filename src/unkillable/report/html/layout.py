@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -11,15 +12,15 @@ from unkillable.report.pictures import Box, Link, Picture
 
 __all__ = ["Arrow", "Drawing", "Shape", "place"]
 
-WIDTH = 210
+WIDTH = 196
 """Pixels, as all lengths here."""
-_GAP_X, _GAP_Y, _MARGIN = 96, 22, 14
+_GAP_X, _GAP_Y, _MARGIN = 84, 20, 8
 _LINE = {"title": 17, "detail": 15, "tag": 15}
 _PADDING = {"task": 18, "resource": 30}
-_COLUMNS = {"task": {"title": 25, "detail": 30, "tag": 30}, "resource": {"title": 21, "detail": 25, "tag": 25}}
+_COLUMNS = {"task": {"title": 23, "detail": 28, "tag": 26}, "resource": {"title": 20, "detail": 23, "tag": 23}}
 _LINES = {"title": 4, "detail": 3, "tag": 2}
 _APART = 9
-"""Between two arrows that join the same boxes in opposite directions."""
+"""From the middle of a side, where arrows both leave and arrive."""
 
 Point = tuple[float, float]
 
@@ -66,37 +67,53 @@ class Drawing(msgspec.Struct, frozen=True):
 
 def place(picture: Picture) -> Drawing:
     """Lays a picture out; its size is bounded by `fold`, so this ends soon."""
-    import igraph  # takes a moment to load, and only pictures need it
-
-    graph = igraph.Graph(
-        n=len(picture.boxes), edges=[(link.source, link.target) for link in picture.links], directed=True
-    )
-    layout = graph.layout_sugiyama(hgap=1, vgap=1)
+    points, bends = _layered(len(picture.boxes), [(link.source, link.target) for link in picture.links])
     wrapped = [_wrapped(box) for box in picture.boxes]
     heights = [_height(box, lines) for box, lines in zip(picture.boxes, wrapped, strict=True)]
     row = max(heights, default=0) + _GAP_Y
-    points: list[Point] = [(float(x), float(y)) for x, y in layout.coords]
-    bends: list[list[Point]] = [[(float(x), float(y)) for x, y in bend] for bend in layout.edge_routing]
     everywhere = [*points, *(point for bend in bends for point in bend)]
-    top = min((point[0] for point in everywhere), default=0.0)
+    top = min((point[1] for point in everywhere), default=0.0)
 
     def at(point: Point) -> Point:
-        """Left edge of the column and middle of the row; the layout's layers are our columns."""
-        return _MARGIN + point[1] * (WIDTH + _GAP_X), _MARGIN + row / 2 + (point[0] - top) * row
+        """Left edge of the column and middle of the row."""
+        return _MARGIN + point[0] * (WIDTH + _GAP_X), _MARGIN + row / 2 + (point[1] - top) * row
 
     shapes = tuple(
         _shape(box, lines, height, at(point))
         for box, lines, height, point in zip(picture.boxes, wrapped, heights, points, strict=True)
     )
-    pairs = {(link.source, link.target) for link in picture.links}
+    busy = _busy(picture.links, shapes)
     arrows = tuple(
-        _arrow(link, shapes, [at(point) for point in bend], (link.target, link.source) in pairs)
+        _arrow(link, shapes, [at(point) for point in bend], busy)
         for link, bend in zip(picture.links, bends, strict=True)
     )
     far = [at(point) for point in everywhere]
     width = max((x for x, _ in far), default=0.0) + WIDTH + _MARGIN
     height = max((y for _, y in far), default=0.0) + row / 2 + _MARGIN
     return Drawing(width, height, shapes, arrows)
+
+
+def _layered(count: int, edges: Sequence[tuple[int, int]]) -> tuple[list[Point], list[list[Point]]]:
+    """Column and row of each box, and of each bend of an edge that passes other columns.
+
+    igraph finds the layers; the bends are vertices that we add, one in each layer that an edge passes, before the
+    layers are ordered.  igraph 1.0 adds and returns such bends too, but under the number of another edge as soon as
+    a short edge comes before a long one.
+    """
+    import igraph  # takes a moment to load, and only pictures need it
+
+    layers = [round(y) for _, y in igraph.Graph(n=count, edges=edges, directed=True).layout_sugiyama().coords]
+    steps: list[tuple[int, int]] = []
+    passed: list[list[int]] = []
+    for source, target in edges:
+        first, last = sorted((source, target), key=lambda vertex: layers[vertex])
+        between = list(range(len(layers), len(layers) + layers[last] - layers[first] - 1))
+        layers += range(layers[first] + 1, layers[last])
+        steps += pairwise((first, *between, last))
+        passed.append(between if first == source else between[::-1])
+    graph = igraph.Graph(n=len(layers), edges=steps, directed=True)
+    points = [(float(y), float(x)) for x, y in graph.layout_sugiyama(layers=layers).coords]
+    return points[:count], [[points[vertex] for vertex in between] for between in passed]
 
 
 def _wrapped(box: Box) -> list[tuple[str, str]]:
@@ -123,23 +140,42 @@ def _shape(box: Box, lines: Sequence[tuple[str, str]], height: float, at: Point)
     return Shape(box, left, round(top, 1), WIDTH, height, tuple(texts))
 
 
-def _arrow(link: Link, shapes: Sequence[Shape], bends: Sequence[Point], paired: bool) -> Arrow:
-    source, target = shapes[link.source], shapes[link.target]
-    forward = target.x > source.x
-    shift = (-_APART if forward else _APART) if paired else 0.0
-    start = (source.x + WIDTH if forward else source.x, source.middle + shift)
-    end = (target.x if forward else target.x + WIDTH, target.middle + shift)
+def _forward(link: Link, shapes: Sequence[Shape]) -> bool:
+    return shapes[link.target].x > shapes[link.source].x
+
+
+def _busy(links: Sequence[Link], shapes: Sequence[Shape]) -> set[tuple[int, bool]]:
+    """Sides (box, right?) at which arrows both leave and arrive."""
+    leave = {(link.source, _forward(link, shapes)) for link in links}
+    arrive = {(link.target, not _forward(link, shapes)) for link in links}
+    return leave & arrive
+
+
+def _end(shape: Shape, right: bool, shift: float) -> Point:
+    """A point on the border."""
+    inset = 0.0
+    if shape.box.kind == "resource" and shape.height:
+        inset = shape.width / 2 * (1 - max(1 - (2 * shift / shape.height) ** 2, 0.0) ** 0.5)
+    return (shape.x + shape.width - inset if right else shape.x + inset, shape.middle + shift)
+
+
+def _arrow(link: Link, shapes: Sequence[Shape], bends: Sequence[Point], busy: set[tuple[int, bool]]) -> Arrow:
+    forward = _forward(link, shapes)
+    # Arrows to the right run above those to the left, so that a pair of them does not become one line.
+    shift = -_APART if forward else _APART
+    start = _end(shapes[link.source], forward, shift if (link.source, forward) in busy else 0.0)
+    end = _end(shapes[link.target], not forward, shift if (link.target, not forward) in busy else 0.0)
     points: list[Point] = [start]
     for x, y in bends:
         # Straight through the column of a layer it passes, so that it does not cut the boxes there.
         points += [(x, y), (x + WIDTH, y)] if forward else [(x + WIDTH, y), (x, y)]
     points.append(end)
     path = f"M{_number(start[0])} {_number(start[1])}"
-    for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(points):
         half = (x1 + x2) / 2
         path += f" C{_number(half)} {_number(y1)} {_number(half)} {_number(y2)} {_number(x2)} {_number(y2)}"
-    words_y = start[1] + (-6 if forward or not paired else 15)
-    return Arrow(link, path, start[0] + (8 if forward else -8), words_y, "start" if forward else "end")
+    above = points[1][1] > start[1] or (forward and points[1][1] == start[1])
+    return Arrow(link, path, start[0] + (8 if forward else -8), start[1] + (-6 if above else 14), "start" if forward else "end")
 
 
 def _number(value: float) -> str:
