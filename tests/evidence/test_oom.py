@@ -43,7 +43,7 @@ DEBIAN_6_1 = """\
 [   44.497557] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=e5,pid=112,uid=0
 [   44.499031] Out of memory: Killed process 112 (e5) total-vm:21508kB, anon-rss:17844kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:76kB oom_score_adj:0
 Killed
-"""  # noqa: E501
+"""
 
 
 def report(text: str) -> OomReport:
@@ -123,10 +123,10 @@ def test_a_choice_without_a_kill_is_no_kill() -> None:
         ("Killed process 215701, UID 679, (java) total-vm:11017300kB, anon-rss:7152432kB, file-rss:1232kB",
          215701, "java", "oom", 679, 11017300),
         # constructed from format of 6.12 mm/oom_kill.c:955
-        ("Memory cgroup out of memory: Killed process 77 ((sd-pam)) total-vm:88kB, anon-rss:4kB, file-rss:0kB, "
-         "shmem-rss:0kB, UID:5 pgtables:1kB oom_score_adj:100", 77, "(sd-pam)", "memcg", 5, 88),
-        ("Out of memory (oom_kill_allocating_task): Killed process 7 (x) total-vm:1kB, anon-rss:1kB, file-rss:0kB, "
-         "shmem-rss:0kB, UID:0 pgtables:1kB oom_score_adj:0", 7, "x", "allocating-task", 0, 1),
+        (("Memory cgroup out of memory: Killed process 77 ((sd-pam)) total-vm:88kB, anon-rss:4kB, file-rss:0kB, "
+         "shmem-rss:0kB, UID:5 pgtables:1kB oom_score_adj:100"), 77, "(sd-pam)", "memcg", 5, 88),
+        (("Out of memory (oom_kill_allocating_task): Killed process 7 (x) total-vm:1kB, anon-rss:1kB, file-rss:0kB, "
+         "shmem-rss:0kB, UID:0 pgtables:1kB oom_score_adj:0"), 7, "x", "allocating-task", 0, 1),
     ],
 )  # fmt: skip
 def test_kill_lines(line: str, pid: int, comm: str, reason: str, uid: int | None, total_vm: int | None) -> None:
@@ -250,7 +250,7 @@ Memory cgroup out of memory: Killed process 400 (str,ess) total-vm:104000kB, ano
 Tasks in /a/b are going to be killed due to memory.oom.group set
 Memory cgroup out of memory: Killed process 401 (sh) total-vm:4kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0
 Memory cgroup out of memory: Killed process 402 (sh) total-vm:4kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0
-"""  # noqa: E501
+"""
 # constructed from formats of 3.10 mm/memcontrol.c (mem_cgroup_print_oom_info)
 MEMCG_V1 = """\
 java invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0

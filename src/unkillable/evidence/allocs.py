@@ -8,7 +8,7 @@ from unkillable.evidence.backtrace import StackReader
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.gfp import read_mask
 from unkillable.evidence.meminfo import MemInfoReader
-from unkillable.evidence.numbers import hexadecimal, integer, pid_number
+from unkillable.evidence.numbers import before, hexadecimal, integer, pid_number
 from unkillable.evidence.oom_report import COMM_KEPT, TASK_COMM_LEN
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, note_release
@@ -43,7 +43,7 @@ class AllocSection:
         self.builder = builder
         self.record = record
         found = match.groupdict()
-        self.comm = match.string[: match.start()].strip()[-COMM_KEPT:]
+        self.comm = before(match, COMM_KEPT)
         self.pid: int | None = None
         self.order = integer(found.get("order"))
         milliseconds = integer(found.get("ms"))

@@ -10,7 +10,7 @@ import signal
 
 from unkillable.evidence.backtrace import StackReader
 from unkillable.evidence.builder import Builder
-from unkillable.evidence.numbers import hexadecimal, integer, pid_number
+from unkillable.evidence.numbers import before, hexadecimal, integer, pid_number
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, TraceSection, note_release
 from unkillable.evidence.types import Crash, Exit, TaskSighting
@@ -65,9 +65,8 @@ def _init(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 # print_fatal_signals: `x/123: potentially ..` to 3.x, bare in 4.x-6.1 (kernel/signal.c:1248 of 5.10; CPU and Comm follow),
 # `x: ..` or `/bin/x: x: ..` since (kernel/signal.c:1260 of 6.12).
-_FATAL = re.compile(
-    r"(?:(?P<comm>[^:/]{1,64})(?:/(?P<pid>\d{1,10}))?: )?potentially unexpected fatal signal (?P<signal>\d{1,3})"
-)
+_FATAL = re.compile(r"potentially unexpected fatal signal (?P<signal>\d{1,3})")
+_FATAL_NAME = re.compile(r"(?P<comm>[^:/]{1,64})(?:/(?P<pid>\d{1,10}))?:$")
 
 
 class FatalSignalSection:
@@ -78,7 +77,10 @@ class FatalSignalSection:
     def __init__(self, builder: Builder, record: Record, match: re.Match[str]) -> None:
         self.builder = builder
         self.record = record
-        self.pid, self.comm, self.signal = match["pid"], match["comm"], integer(match["signal"])
+        name = _FATAL_NAME.search(before(match, 80))
+        self.pid: str | None = name["pid"] if name else None
+        self.comm: str | None = name["comm"] if name else None
+        self.signal = integer(match["signal"])
         self.done = False
 
     def feed(self, record: Record) -> bool:
@@ -107,47 +109,42 @@ def _fatal(builder: Builder, match: re.Match[str], record: Record) -> Section:
 #   riscv    `x[1]: unhandled signal 7 code 0x2 at 0x..`; powerpc to 4.17 the same without 0x
 #   powerpc  `x[1]: bus error (7) at .. nip .. lr .. code 2` (arch/powerpc/kernel/traps.c:324)
 #   mips     `do_page_fault() #3: sending SIGBUS to x for invalid read access from` (arch/mips/mm/fault.c:262); loongarch
-_FAULTS = (
-    re.compile(r"(?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\]: (?:segfault|bus error|illegal instruction|unhandled trap)"
-               r"(?: \((?P<signal>\d{1,3})\))? at [0-9a-f]{1,16} "),
-    re.compile(r"(?P<comm>\S.{0,15}?)(?:\[(?P<pid>\d{1,10})\])?: unhandled signal (?P<signal>\d{1,3})\b"),
-    re.compile(r"(?P<comm>\S.{0,15}?)(?:\[(?P<pid>\d{1,10})\])?: unhandled (?!exception)[\w ,-]{2,60} \((?P<signal>\d{1,3})\) at "),
-    re.compile(r"(?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\]: unhandled exception: "),
-    re.compile(r"sending SIG(?P<name>[A-Z]{3,4}) to (?P<comm>\S.{0,15}?) for invalid "),
-    re.compile(r"traps: (?P<comm>\S.{0,15}?)\[(?P<pid>\d{1,10})\] (?:trap |general protection)"),
-)  # fmt: skip
-_ANY_FAULT = re.compile("|".join(f"(?:{re.sub('[?]P<[a-z]+>', '?:', pattern.pattern)})" for pattern in _FAULTS))
+_FAULT = re.compile(
+    r"(?:\[(?P<pid>\d{1,10})\])?: (?:(?P<segv>segfault)|bus error|illegal instruction|unhandled (?P<what>[\w ,-]{1,60}?))"
+    r"(?: ?\(?(?P<signal>\d{1,3})\)?)?(?: at |: | code )|"
+    r"\[(?P<trap>\d{1,10})\] (?:trap |general protection)[^:]{0,60} ip:|"
+    r"sending SIG(?P<name>[A-Z]{3,4}) to (?P<comm>\S.{0,15}?) for invalid "
+)
 
 
 def _fault(builder: Builder, match: re.Match[str], record: Record) -> None:
-    for pattern in _FAULTS:
-        found = pattern.search(record.text)
-        if found is None:
-            continue
-        fields = found.groupdict()
-        number = integer(fields.get("signal"))
-        if number is None:
-            number = _NAMED.get(fields.get("name") or ("SEGV" if "segfault" in found[0] else ""))
-        _exit(builder, record, fields.get("pid"), fields["comm"], number)
+    # The name is what stands before `[pid]:`, after another program's or the kernel's own `traps: `.
+    comm = match["comm"] or before(match, 16).rpartition(": ")[2]
+    number = integer(match["signal"])
+    named_by_driver = match["what"] and match["pid"] is None and number is None  # `mydev: unhandled event at 5`
+    if not comm or named_by_driver:
         return
+    if number is None:
+        number = _NAMED.get("SEGV" if match["segv"] else match["name"] or "")
+    _exit(builder, record, match["pid"] or match["trap"], comm, number)
 
 
 # `x.service: Main process exited, code=killed, status=9/KILL`; `Failed with result 'oom-kill'` follows it.
 _SYSTEMD = re.compile(
-    r"(?P<comm>[\w@.:\\-]{1,200}): (?:[Mm]ain|[Cc]ontrol) process exited, code=(?:killed|dumped), status=(?P<signal>\d{1,3})(?:/\w+)?"
+    r": (?:[Mm]ain|[Cc]ontrol) process exited, code=(?:killed|dumped), status=(?P<signal>\d{1,3})(?:/\w+)?"
+    r"|: A process of this unit has been killed by the OOM killer"
 )
-_OOM_UNIT = re.compile(r"(?P<comm>[\w@.:\\-]{1,200}): A process of this unit has been killed by the OOM killer")
 # Android's init: `init: Service 'x' (pid 1) killed by signal 9`, `.. received signal 9` since 10; upstart: `init: x main
 # process (1) killed by KILL signal`.
 _INITS = re.compile(
-    r"(?:Service|Untracked) '?(?P<comm>[^'()]{1,64}?)'? \(pid:? (?P<pid>\d{1,10})\) (?:killed by|received) signal (?P<signal>\d{1,3})\b"
-    r"|init: (?P<job>.{1,64}?) (?:main|pre-start|post-start) process \((?P<jobpid>\d{1,10})\) killed by (?P<name>[A-Z]{3,6}) signal"
+    r"\b(?:Service|Untracked) '?(?P<comm>[^'()]{1,64}?)'? \(pid:? (?P<pid>\d{1,10})\) (?:killed by|received) signal (?P<signal>\d{1,3})\b"
+    r"|\binit: (?P<job>.{1,64}?) (?:main|pre-start|post-start) process \((?P<jobpid>\d{1,10})\) killed by (?P<name>[A-Z]{3,6}) signal"
 )
 
 
 def _unit(builder: Builder, match: re.Match[str], record: Record) -> None:
-    number = match.groupdict().get("signal")
-    _exit(builder, record, None, match["comm"], integer(number) if number else int(signal.SIGKILL))
+    unit = before(match, 200).rpartition(" ")[2]
+    _exit(builder, record, None, unit, integer(match["signal"]) if match["signal"] else int(signal.SIGKILL))
 
 
 def _inits(builder: Builder, match: re.Match[str], record: Record) -> None:
@@ -206,11 +203,11 @@ def _vendor(builder: Builder, match: re.Match[str], record: Record) -> Section:
 FORMATS = (
     Format("init-killed", ("Attempted to kill init",), _INIT, _init, "2.6.0-7.3", ""),
     Format("fatal-signal", ("unexpected fatal signal",), _FATAL, _fatal, "2.6.25-7.3", ""),
-    Format("user-fault", ("segfault at", "unhandled ", "sending SIG"), _ANY_FAULT, _fault, "2.6.24-7.3", ""),
-    Format("user-fault-rare", (), _ANY_FAULT, _fault, "2.6.24-7.3", ""),
-    Format("systemd-exit", ("process exited, code=",), _SYSTEMD, _unit, "systemd 38 and later", ""),
-    Format("systemd-oom", ("killed by",), _OOM_UNIT, _unit, "systemd 243 and later", ""),
+    Format("user-fault", ("segfault at", "unhandled ", "sending SIG"), _FAULT, _fault, "2.6.24-7.3", ""),
+    Format("user-fault-rare", (), _FAULT, _fault, "2.6.24-7.3", ""),
+    Format("systemd-exit", ("process exited, code=", "killed by"), _SYSTEMD, _unit, "systemd 38 and later", ""),
     Format("init-service", ("killed by",), _INITS, _inits, "Android, upstart", ""),
+    Format("init-service-rare", (), _INITS, _inits, "Android 10 and later", ""),
     Format(
         "shell", ("Kill", "Bus error"), _SHELL_LINE, _shell, "shells",
         "reports/2016-04_openbmc-issue236_arm_cached-error-buserror.txt",

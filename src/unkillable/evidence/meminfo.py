@@ -54,8 +54,8 @@ _PAGES = (
 )
 _OTHER = re.compile(
     r"(?:Node \d+ )?[A-Z]\w{2,10} per-cpu:|(?:CPU|cpu) +\d+:? (?:hi:|Hot:|hot:|cold:)|lowmem_reserve\[\]:|protections\[\]:"
-    r"|(?:Node \d+ )?hugepages_total=|Swap cache stats:|Swap cache: add|\d+ pages in pagetable cache|Free pages: +\d+kB"
-    r"|Memory allocations(?: \(profiling is currently turned \w+\))?:|\s*[\d.]+ ?[KMGT]?i?B +\d+ \S+:\d+ (?:\[\w+\] )?func:"
+    r"|(?:Node \d+ )?hugepages_total=|Swap cache stats:|Swap cache: add|\d{1,15} pages in pagetable cache|Free pages: +\d+kB"
+    r"|Memory allocations(?: \(profiling is currently turned \w+\))?:|[\d.]{1,12} ?[KMGT]?i?B {1,20}\d{1,20} \S{1,200}:\d{1,7} (?:\[\w{1,64}\] )?func:"
 )
 _TOKENS = re.compile(r" ?[A-Za-z_]{3,24}:\d{1,15}\b")
 _GLOBAL = frozenset(

@@ -1,6 +1,8 @@
-"""Numbers as logs print them, with a bound: a garbled line can join digits of two into an absurd one."""
+"""Numbers and names as logs print them, with a bound: a garbled line can join digits of two into an absurd one."""
 
 from __future__ import annotations
+
+import re
 
 _DIGITS = 19  # of the largest signed 64-bit number
 _HEX_DIGITS = 16
@@ -35,3 +37,11 @@ def hexadecimal(text: str | None) -> int | None:
         return int(digits, 16)
     except ValueError:
         return None
+
+
+def before(match: re.Match[str], limit: int) -> str:
+    """The last characters before a match, at most `limit`: where a name of any characters ends.
+
+    A pattern that began with such a name would try every place of a long line, and the name's length at each.
+    """
+    return match.string[max(0, match.start() - limit) : match.start()].strip()

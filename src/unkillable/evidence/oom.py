@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from unkillable.evidence.builder import Builder
-from unkillable.evidence.numbers import integer, pid_number
+from unkillable.evidence.numbers import before, integer, pid_number
 from unkillable.evidence.oom_kill import CHOICE, KILLED, ChoiceSection, read_choice, read_kill
 from unkillable.evidence.oom_report import HEAD, SUMMARY, OomSection
 from unkillable.evidence.table import Format, Section
@@ -30,7 +30,7 @@ _LMKD = re.compile(
     r"Kill(?:ing)? '(?P<comm>.{0,128}?)' \((?P<pid>\d{1,10})\), uid (?P<uid>\d{1,10}), oom(?:_score)?_adj (?P<adj>-?\d{1,5}) to free"
 )
 _OOMD = re.compile(
-    r"Killed (?P<comm>/\S{1,400}) due to memory (?:used|pressure)|(?P<unit>\S{1,200}): systemd-oomd killed \d{1,9} process"
+    r"Killed (?P<comm>/\S{1,400}) due to memory (?:used|pressure)|: (?P<unit>systemd-oomd killed) \d{1,9} process"
 )
 _EARLYOOM = re.compile(
     r"sending (?P<signal>SIGTERM|SIGKILL) to process (?P<pid>\d{1,10}) uid (?P<uid>\d{1,10}) \"(?P<comm>[^\"]{0,64})\": "
@@ -91,7 +91,9 @@ def _not_reaped(builder: Builder, match: re.Match[str], record: Record) -> None:
         builder.begin_snapshot("reaper-victim")
 
 
-def _other_killer(reason: str, builder: Builder, match: re.Match[str], record: Record) -> None:
+def _other_killer(
+    reason: str, builder: Builder, match: re.Match[str], record: Record, group: str | None = None
+) -> None:
     found = match.groupdict()
     pid = pid_number(found.get("pid")) if found.get("pid") else 0
     if pid is None:
@@ -105,7 +107,7 @@ def _other_killer(reason: str, builder: Builder, match: re.Match[str], record: R
             text=record.text,
             time=record.time,
             pid=pid,
-            comm=found.get("comm") or found.get("unit") or "",
+            comm=found.get("comm") or group or "",
             reason=reason,
             score=integer(score[1]) if score else None,
             uid=integer(found.get("uid")),
@@ -123,7 +125,8 @@ def _lmkd(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 
 def _oomd(builder: Builder, match: re.Match[str], record: Record) -> None:
-    _other_killer("systemd-oomd", builder, match, record)
+    group = before(match, 200).rpartition(" ")[2] if match["unit"] else None
+    _other_killer("systemd-oomd", builder, match, record, group)
 
 
 def _earlyoom(builder: Builder, match: re.Match[str], record: Record) -> None:

@@ -11,22 +11,24 @@ import re
 import msgspec
 
 from unkillable.evidence.builder import Builder
-from unkillable.evidence.numbers import integer, pid_number
+from unkillable.evidence.numbers import before, integer, pid_number
 from unkillable.evidence.types import OomKill
 from unkillable.klog.record import Record
 
 # `Out of memory: kill process 176 (a) score 2389 or a child` (to 2.6.35), `.. Kill process 1 (a) score 2 or sacrifice
 # child` (to 5.0); 2.6.36's release candidates had `with score`.
 CHOICE = re.compile(
-    r"(?P<message>[A-Z][A-Za-z ]{2,40}(?: \(\w{1,40}\))?)?:? ?[Kk]ill process (?P<pid>\d{1,10}) \((?P<comm>.{0,64}?)\) "
+    r"[Kk]ill process (?P<pid>\d{1,10}) \((?P<comm>.{0,64}?)\) "
     r"(?:with )?score (?P<score>-?\d{1,19})(?: or (?:sacrifice|a) child)?"
 )
 # `Killed process 192 (malloc) vsz:19376kB, ..` (2.6.35); `.., UID 1000, total-vm:` and `Killed process 5, UID 6, (a) total-vm:`
 # are Red Hat's; 2.6.2x has nothing behind the name, or a full stop.
 KILLED = re.compile(
-    r"(?P<message>[A-Z][A-Za-z ]{2,40}(?: \(\w{1,40}\))?)?:? ?Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)? "
+    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)? "
     r"\((?P<comm>.{0,64}?)\)(?P<rest>[,.]? *(?:(?:total-vm|vsz|anon-rss|UID|adj|score)\b.*)?$)"
 )
+# What stands before either: `Out of memory: `, `Memory cgroup out of memory: `, `Out of memory (oom_kill_allocating_task): `.
+_MESSAGE = re.compile(r"(?:Memory cgroup out|Out) of [Mm]emory(?: \(\w{1,40}\))?:$")
 _FIELD = re.compile(r"([a-zA-Z][\w-]{1,20})[: ](-?\d{1,19})(?:kB)?")
 _REASONS = (("Memory cgroup", "memcg"), ("oom_kill_allocating_task", "allocating-task"))
 
@@ -40,11 +42,16 @@ class Choice(msgspec.Struct, frozen=True):
     message: str
 
 
+def _message(match: re.Match[str]) -> str:
+    found = _MESSAGE.search(before(match, 100))
+    return found[0] if found else ""
+
+
 def read_choice(match: re.Match[str]) -> Choice | None:
     pid = pid_number(match["pid"])
     if pid is None:
         return None
-    return Choice(pid, match["comm"], integer(match["score"]), match["message"] or "")
+    return Choice(pid, match["comm"], integer(match["score"]), _message(match))
 
 
 def _reason(message: str) -> str:
@@ -59,7 +66,7 @@ def read_kill(
     if pid is None:
         return None
     found = {name.lower(): integer(number) for name, number in _FIELD.findall(match["rest"])}
-    message = match["message"] or (choice.message if choice else "")
+    message = _message(match) or (choice.message if choice else "")
     other = choice is not None and choice.pid != pid
     return OomKill(
         line=record.number,

@@ -9,7 +9,7 @@ from unkillable.evidence.backtrace import StackReader
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.gfp import read_mask
 from unkillable.evidence.meminfo import MemInfoReader
-from unkillable.evidence.numbers import hexadecimal, integer
+from unkillable.evidence.numbers import before, hexadecimal, integer
 from unkillable.evidence.oom_kill import CHOICE, KILLED, Choice, read_choice, read_kill
 from unkillable.evidence.oom_memcg import GROUP, MemcgReader, SlabReader
 from unkillable.evidence.oom_tasks import TaskTable
@@ -71,7 +71,7 @@ class OomSection:
         """The first line."""
         rest = match["rest"]
         adj = _ADJ.search(rest)
-        self.facts["comm"] = match.string[: match.start()].strip()[-COMM_KEPT:]
+        self.facts["comm"] = before(match, COMM_KEPT)
         if adj is not None:
             self.facts["oom_score_adj" if adj["word"] == "oom_score_adj" else "oom_adj"] = integer(adj["value"])
         gfp = _GFP.search(rest)
