@@ -55,7 +55,8 @@ _PAGES = (
 _OTHER = re.compile(
     r"(?:Node \d+ )?[A-Z]\w{2,10} per-cpu:|(?:CPU|cpu) +\d+:? (?:hi:|Hot:|hot:|cold:)|lowmem_reserve\[\]:|protections\[\]:"
     r"|(?:Node \d+ )?hugepages_total=|Swap cache stats:|Swap cache: add|\d{1,15} pages in pagetable cache|Free pages: +\d+kB"
-    r"|Memory allocations(?: \(profiling is currently turned \w+\))?:|[\d.]{1,12} ?[KMGT]?i?B {1,20}\d{1,20} \S{1,200}:\d{1,7} (?:\[\w{1,64}\] )?func:"
+    r"|Memory allocations(?: \(profiling is currently turned \w+\))?:"
+    r"|[\d.]{1,12} ?[KMGT]?i?B {1,20}\d{1,20} \S{1,200}:\d{1,7} (?:\[\w{1,64}\] )?func:"
 )
 _TOKENS = re.compile(r" ?[A-Za-z_]{3,24}:\d{1,15}\b")
 _GLOBAL = frozenset(
@@ -250,7 +251,7 @@ def _proc(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 
 FORMATS = (
-    Format("mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures"),
+    Format("mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures/amd64-6.1-oom.sample"),
     Format("mem-info-old", (), _HEAD, _meminfo, "to 2.6.23, ARM to 4.x", ""),
     Format("proc-meminfo", ("MemTotal: ",), re.compile(r"^\s*MemTotal: +\d+ kB"), _proc, "2.6.0-7.3", ""),
 )

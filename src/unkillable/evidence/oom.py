@@ -137,13 +137,13 @@ def _earlyoom(builder: Builder, match: re.Match[str], record: Record) -> None:
 # "Kill" serves all lines that have Kill, Killed or Killing. Rows without a literal are rare (2.6.35's `kill process`) and
 # tried on small inputs only.
 FORMATS = (
-    Format("oom-invoked", ("oom-killer: ",), HEAD, _report, "2.6.11-7.3", "captures"),
-    Format("oom-summary", ("oom-kill:constraint",), SUMMARY, _summary, "5.0-7.3", "captures"),
+    Format("oom-invoked", ("oom-killer: ",), HEAD, _report, "2.6.11-7.3", "captures/amd64-6.1-oom.sample"),
+    Format("oom-summary", ("oom-kill:constraint",), SUMMARY, _summary, "5.0-7.3", "captures/amd64-6.1-oom.sample"),
     Format("oom-choice", ("Kill",), CHOICE, _choice, "2.6.36-5.0", ""),
     Format(
         "oom-choice-old", (), CHOICE, _choice, "2.6.11-2.6.35", "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt"
     ),
-    Format("oom-killed", ("Kill",), KILLED, _killed, "2.6.0-7.3", "captures"),
+    Format("oom-killed", ("Kill",), KILLED, _killed, "2.6.0-7.3", "captures/amd64-6.1-oom.sample"),
     Format("oom-reaped", ("oom_reaper: ",), _REAPED, _reaped, "4.6-7.3", ""),
     Format("oom-not-reaped", ("oom_reaper: ",), _NOT_REAPED, _not_reaped, "4.6-7.3", ""),
     Format("oom-pinned", (), _PINNED, _not_reaped, "4.7-7.3", ""),
