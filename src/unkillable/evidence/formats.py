@@ -6,6 +6,7 @@ import re
 from functools import cache
 from importlib import import_module
 
+from unkillable.evidence.backtrace import START
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.frames import parse_frames
 from unkillable.evidence.table import Format, Section
@@ -73,8 +74,19 @@ BY_HAND = (
     Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "tasks/proc-stack.sample"),
     Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "tasks/crash-bt.sample"),
 )
+def _trace_head(builder: Builder, match: re.Match[str], record: Record) -> Section:
+    section = TraceSection(builder, record, "trace")
+    section.feed(record)
+    return section
+
+
+# Not `+0x` itself: three bytes that every frame has halve the speed of the scan (docs/performance.md), and a
+# trace without any head is somebody's excerpt, which is small enough to be read closely.
+TRACE_HEAD = Format(
+    "trace-head", ("all Trace:", "all trace:", "acktrace"), START, _trace_head, "2.6.0-7.3", "captures"
+)
 HEADLESS = Format(
-    "backtrace", ("+0x",), re.compile(r"\+0x[0-9a-f]"), _headless, "2.6.0-7.3", "reports/article-traces.txt"
+    "backtrace", (), re.compile(r"\+0x[0-9a-f]"), _headless, "2.6.0-7.3", "reports/article-traces.txt"
 )
 
 
@@ -84,7 +96,7 @@ def table() -> tuple[Format, ...]:
     for family in FAMILIES:
         rows.extend(import_module(f"unkillable.evidence.{family}").FORMATS)
     rows.extend(BY_HAND)
-    rows.append(HEADLESS)
+    rows.extend((TRACE_HEAD, HEADLESS))
     return tuple(rows)
 
 

@@ -32,7 +32,7 @@ SETTINGS = (
 """Files below /proc/sys that decide what happens on a shortage or a hang."""
 
 _SYS = ("kernel/mm/lru_gen/enabled", "kernel/mm/lru_gen/min_ttl_ms")
-_PSEUDO = frozenset(
+PSEUDO = frozenset(
     "autofs bdev bpf binfmt_misc cgroup cgroup2 configfs cpuset debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue "
     "nsfs pipefs proc pstore ramfs rootfs securityfs selinuxfs sockfs sysfs tmpfs tracefs".split()
 )
@@ -177,9 +177,8 @@ class System:
         """Hands the kernel's facts to `builder`; `machine` is what uname -m says, None where nobody asked."""
         match = _VERSION.search(self.files.get("version", ""))
         if match is not None:
-            distribution = _DISTRIBUTION.search(match["build"])
-            name = distribution[1] if distribution else None
-            builder.set_kernel(release=match["release"], build=match["build"], distribution=name)
+            build = match["build"]
+            builder.set_kernel(release=match["release"], build=build, distribution=distribution(build))
         if "cmdline" in self.files:
             builder.set_kernel(command_line=self.files["cmdline"].strip())
         total = parse_proc_meminfo(self.files.get("meminfo", "")).get("MemTotal")
@@ -258,7 +257,7 @@ def parse_mounts(text: str) -> tuple[str | None, list[str]]:
             continue
         if fields[1] == "/" and fields[2] != "rootfs":
             root = fields[2]  # a later mount covers an earlier one
-        if fields[2] not in _PSEUDO and len(types) < 64:
+        if fields[2] not in PSEUDO and len(types) < 64:
             types[fields[2]] = None
     return root, list(types)
 
@@ -272,6 +271,12 @@ def parse_config(packed: bytes) -> dict[str, str]:
     except zlib.error:
         return {}
     return {match[1] or match[3]: match[2] or "n" for match in _CONFIG.finditer(text)}
+
+
+def distribution(build: str) -> str | None:
+    """Who built the kernel, by the rest of its banner."""
+    match = _DISTRIBUTION.search(build)
+    return match[1] if match else None
 
 
 def architecture(machine: str) -> str | None:

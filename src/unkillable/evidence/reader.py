@@ -31,7 +31,7 @@ class EvidenceReader:
         self.by_literal: tuple[tuple[Format, ...], ...] = tuple(
             tuple(row for row in rows if name in row.literals) for name in names
         )
-        self.rows = rows
+        self.unmarked: tuple[Format, ...] = tuple(row for row in rows if not row.literals)
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
         self.open: dict[str | None, Section] = {}
         self.foreign: dict[str | None, int] = {}
@@ -81,13 +81,9 @@ class EvidenceReader:
                 self._close(key)
 
     def _candidates(self, record: Record) -> Iterator[Format]:
-        if self.close_reading and not record.hits:
-            yield from (row for row in self.rows if not row.literals)
-            return
         for hit in record.hits:
             yield from self.by_literal[hit]
-        if self.close_reading:
-            yield from (row for row in self.rows if not row.literals)
+        yield from self.unmarked
 
     def _dispatch(self, builder: Builder, record: Record, key: str | None) -> bool:
         for row in self._candidates(record):

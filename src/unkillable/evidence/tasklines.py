@@ -125,8 +125,8 @@ FORMATS = (
         "2.6.35-7.3",
         "captures",
     ),
-    Format("task-line", (" state:",), _NEW, _task, "5.10-7.3", "captures"),
-    Format("task-line-old", (" 0x0000", " 0x8000"), _OLD, _task, "2.6.30-5.9", "tasks/old.sample"),
-    Format("task-line-vendor", (" 0x0000", " 0x8000"), _VENDOR, _task, "2.6.35", "reports"),
+    Format("task-line", ("ppid:",), _NEW, _task, "5.10-7.3", "captures"),
+    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "tasks/old.sample"),
+    Format("task-line-vendor", (), _VENDOR, _task, "2.6.35", "reports"),
     Format("task-line-ancient", (), _ANCIENT, _task, "2.6.0-2.6.29", "tasks/ancient.sample"),
 )
