@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from unkillable.evidence.builder import Builder
@@ -97,21 +98,24 @@ def _zones(prog: Any, page: int) -> tuple[Zone, ...]:
     )
     from drgn.helpers.linux.vmstat import zone_page_state
 
-    zones = []
+    zones: list[Zone] = []
     for node in for_each_online_pgdat(prog):
         for index in range(node.nr_zones.value_()):
-            zone = node.node_zones[index]
-            if not zone.present_pages.value_() or len(zones) >= _ZONES:
+            zone = node.node_zones[index].address_of_()
+            present = zone.present_pages.value_() * page
+            if not present or len(zones) >= _ZONES:
                 continue
-            free = max(zone_page_state(zone.address_of_(), prog["NR_FREE_PAGES"]), 0)
-            marks = [
-                mark(zone.address_of_()) * page
-                for mark in (min_wmark_pages, low_wmark_pages, high_wmark_pages)
-            ]
-            fields = {"free": free * page, "min": marks[0], "low": marks[1], "high": marks[2]}
-            fields["present"] = zone.present_pages.value_() * page
+            free = max(zone_page_state(zone, prog["NR_FREE_PAGES"]), 0) * page
+            low, high = low_wmark_pages(zone) * page, high_wmark_pages(zone) * page
             name = zone.name.string_().decode("ascii", "replace")
-            zones.append(Zone(name, node.node_id.value_(), free * page, *marks, fields))
+            fields = {
+                "free": free,
+                "min": min_wmark_pages(zone) * page,
+                "low": low,
+                "high": high,
+                "present": present,
+            }
+            zones.append(Zone(name, node.node_id.value_(), free, fields["min"], low, high, fields))
     return tuple(zones)
 
 
@@ -174,16 +178,11 @@ def describe(prog: Any, builder: Builder) -> None:
         )
     except (LookupError, AttributeError, drgn.FaultError):
         pass
-    try:
-        builder.set_kernel(
-            command_line=prog["saved_command_line"].string_().decode("utf-8", "replace").strip()
-        )
-    except (LookupError, drgn.FaultError):
-        pass
-    try:
+    with suppress(LookupError, drgn.FaultError):
+        line = prog["saved_command_line"].string_()
+        builder.set_kernel(command_line=line.decode("utf-8", "replace").strip())
+    with suppress(LookupError, AttributeError, drgn.FaultError):  # what was read of them stays
         _mounts(prog, builder)
-    except (LookupError, AttributeError, drgn.FaultError):
-        pass  # what was read of them stays
 
 
 def _mounts(prog: Any, builder: Builder) -> None:

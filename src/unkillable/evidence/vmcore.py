@@ -14,15 +14,18 @@ to one client at a time; QEMU takes any number of `-qmp` options.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from unkillable.errors import UserError
+from unkillable.evidence import drgn_memory
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.proc import MOST_TASKS, LiveResult, read_log, take_log
 from unkillable.evidence.types import Evidence, OomKill
@@ -52,7 +55,7 @@ def read_vmcore(
     _readable(core)
     try:
         prog.set_core_dump(str(core))
-    except Exception as error:  # noqa: BLE001 - drgn raises bare Exception for a bad kdump file
+    except Exception as error:  # drgn raises a bare Exception for a kdump file it cannot read
         raise UserError(f"{core}: {_why_no_core(core, error)}") from error
     _load(prog, str(core), vmlinux, debug)
     return _read(prog, str(core), 1, 0.0, most)
@@ -93,6 +96,9 @@ def _program(vmcoreinfo: Path | None) -> Any:
             f"memory dumps and QMP need drgn, and {_EXTRA} has a wheel for x86_64 Linux only: "
             f"build drgn from source for {platform.machine()} {platform.system()}, or do this on an x86_64 machine"
         ) from error
+    logging.getLogger("drgn").addHandler(
+        logging.NullHandler()
+    )  # it warns on stderr otherwise; what counts is told here
     if vmcoreinfo is None:
         return drgn.Program()
     _readable(vmcoreinfo)
@@ -114,7 +120,7 @@ def _first(error: BaseException) -> str:
 def _why_no_core(core: Path, error: Exception) -> str:
     with core.open("rb") as file:
         magic = file.read(8)
-    if magic.startswith((b"KDUMP", b"DISKDUMP")):
+    if magic.startswith((b"KDUMP", b"DISKDUMP", b"makedump")):  # the last: flattened, as QEMU writes it
         return "drgn cannot read this kdump file; QEMU's dump-guest-memory must be called without a format, which gives ELF"
     if not magic.startswith(b"\x7fELF"):
         return "not a memory dump: an ELF core or a kdump file is needed"
@@ -176,7 +182,7 @@ def _load(prog: Any, name: str, vmlinux: Path | None, debug: Sequence[Path]) -> 
 def _debug_files(given: Path) -> list[Path]:
     if not given.is_dir():
         return [given]
-    found = []
+    found: list[Path] = []
     for count, (folder, _, names) in enumerate(os.walk(given)):
         if count >= _MODULES or len(found) >= _MODULES:
             break
@@ -197,43 +203,46 @@ def _name_modules(prog: Any) -> None:
 
 
 def _read(prog: Any, name: str, looks: int, interval: float, most: int) -> LiveResult:
-    from unkillable.evidence import drgn_memory
-
     builder = Builder(name, live=True)
     drgn_memory.describe(prog, builder)
     log = _log(prog, name)
     if log is not None:
         take_log(builder, log)
     notes = [] if log is not None else ["the kernel's log buffer cannot be read"]
-    failed: dict[str, int] = {}
+    chosen: list[OomKill] = []
+    failed: list[str] = []
     for look in range(looks):
         if look:
             time.sleep(interval)
-        now = drgn_memory.uptime(prog)
-        snapshot = builder.begin_snapshot("vmcore")
-        builder.saw(0, now)
-        blockers, chosen = [], []
-        for seen in read_tasks(prog, now, most // looks, snapshot):
-            builder.add_task(seen.task)
-            if seen.blocker is not None:
-                blockers.append(seen.blocker)
-            if seen.victim is not None:
-                chosen.append(seen.victim)
-            if seen.failed:
-                failed[seen.failed] = failed.get(seen.failed, 0) + 1
-        memory = drgn_memory.read_memory(prog, now)
-        if memory is not None:
-            builder.add_meminfo(memory)
-    for blocker in blockers:  # the last look's
-        builder.add_blocker(blocker)
+        chosen, failed = _look(prog, builder, max(most // looks, 1), last=look == looks - 1)
     for victim in _unlogged(chosen, log):
         builder.add_kill(victim)
     kills = drgn_memory.event(prog, "OOM_KILL")
     if kills:
         notes.append(f"the OOM killer has killed {kills} processes since boot (vm_event_states OOM_KILL)")
-    for why, count in sorted(failed.items(), key=lambda item: -item[1])[:_SHOWN]:
+    for why, count in Counter(failed).most_common(_SHOWN):
         notes.append(f"{count} stacks could not be unwound: {why}")
     return LiveResult(builder.finish(), tuple(notes))
+
+
+def _look(prog: Any, builder: Builder, most: int, last: bool) -> tuple[list[OomKill], list[str]]:
+    """One look at all tasks and at memory: the OOM killer's victims, and why stacks could not be had."""
+    now = drgn_memory.uptime(prog)
+    snapshot = builder.begin_snapshot("vmcore")
+    builder.saw(0, now)
+    chosen, failed = [], []
+    for seen in read_tasks(prog, now, most, snapshot):
+        builder.add_task(seen.task)
+        if seen.blocker is not None and last:
+            builder.add_blocker(seen.blocker)
+        if seen.victim is not None:
+            chosen.append(seen.victim)
+        if seen.failed:
+            failed.append(seen.failed)
+    memory = drgn_memory.read_memory(prog, now)
+    if memory is not None:
+        builder.add_meminfo(memory)
+    return chosen, failed
 
 
 def _unlogged(chosen: Sequence[OomKill], log: Evidence | None) -> list[OomKill]:
