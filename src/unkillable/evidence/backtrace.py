@@ -41,6 +41,13 @@ NOISE = re.compile(
     )""",
     re.VERBOSE,
 )
+# Register lines of x86, the bulk of a dump of all tasks: told by their first four characters.
+_REGISTERS = frozenset(
+    "RAX: RDX: RBP: R10: R13: RSP: EAX: ESI: EDX: ECX: EBX: CR2: DR0: DR3: DR6: Code".split()
+)
+_plain: dict[str, tuple[Frame, ...]] = {}
+"""Lines that are frames and nothing else: the same few thousand again and again in a dump of all tasks."""
+_PLAIN_LIMIT = 50_000
 _SLEEPERS = frozenset({"__schedule", "schedule", "__switch_to", "context_switch"})
 _OUTERMOST = frozenset(
     "ret_from_fork ret_from_fork_asm ret_from_exception ret_fast_syscall asm_exc_page_fault error_code page_fault "
@@ -71,24 +78,45 @@ class StackReader:
 
     def feed(self, record: Record) -> bool:
         text = record.text
-        if "+0x" in text:
-            frames = parse_frames(text)
-            if not frames:
-                if _KERNEL_PC.match(text):
-                    return self._cut_interrupt(record.number)
-                if NOISE.match(text):
-                    return self._took(record.number)
-                frames = salvage(text)
-                if not frames:
-                    return False
-                self.damaged += 1
-            if self._starts_anew(frames):
-                return False
-            if "<" in text and _INTERRUPT_END.match(text):
-                self._cut_interrupt(record.number)
+        frames = _plain.get(text)
+        if frames is None:
+            if text[:4] in _REGISTERS:
+                return self._took(record.number)
+            return self._feed_new(text, record.number)
+        if frames[0].function in _SLEEPERS and self._starts_anew(frames):
+            return False
+        if len(frames) == 1 and len(self.frames) < _LIMIT:
+            self.frames.append(frames[0])
+        else:
             self._push(frames)
-            return self._took(record.number)
-        return self._feed_rest(text, record.number)
+        self.last = record.number
+        self.first = self.first or self.last
+        return True
+
+    def _feed_new(self, text: str, number: int) -> bool:
+        """A line not met before: works out what it is, and remembers the plain frames."""
+        if "+0x" not in text:
+            return self._feed_rest(text, number)
+        frames = parse_frames(text)
+        if not frames:
+            if _KERNEL_PC.match(text):
+                return self._cut_interrupt(number)
+            if NOISE.match(text):
+                return self._took(number)
+            frames = salvage(text)
+            if not frames:
+                return False
+            self.damaged += 1
+        elif "<" not in text or not _INTERRUPT_END.match(text):
+            if len(_plain) >= _PLAIN_LIMIT:
+                _plain.clear()
+            _plain[text] = frames
+        if self._starts_anew(frames):
+            return False
+        if "<" in text and _INTERRUPT_END.match(text):
+            self._cut_interrupt(number)
+        self._push(frames)
+        return self._took(number)
 
     def _feed_rest(self, text: str, number: int) -> bool:
         started = START.match(text)

@@ -82,11 +82,12 @@ class Builder:
         """Widens the span of lines and times of this boot."""
         if not self.first_line:
             self.first_line = line
-        self.last_line = max(self.last_line, line)
+        self.last_line = line
         if time is not None:
-            if self.first_time is None:
-                self.first_time = time
-            self.last_time = time if self.last_time is None else max(self.last_time, time)
+            if self.last_time is None:
+                self.first_time = self.last_time = time
+            elif time > self.last_time:
+                self.last_time = time
 
     def begin_snapshot(self, origin: str | None) -> int:
         """A new dump of many tasks starts; sightings until the next one share its number."""

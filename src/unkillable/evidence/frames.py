@@ -49,10 +49,6 @@ REGISTER = re.compile(
     r"psw|era|ERA|Unwound|RSP|ESP)\s*[:=\[]|^\s*(?:PC|LR) is at |^\s*(?:NIP|LR) \["
 )
 
-_cache: dict[str, tuple[Frame, ...]] = {}
-_CACHE_LIMIT = 50_000
-
-
 def strip_suffix(symbol: str) -> str:
     """The source's name of a function: `foo.constprop.0.cold` is `foo`."""
     # 64-bit powerpc (ELF ABI v1) prints a function's entry point with a leading dot.
@@ -94,14 +90,7 @@ def _parse(text: str) -> tuple[Frame, ...]:
 
 def parse_frames(text: str) -> tuple[Frame, ...]:
     """The frames of one line that contains `+0x`: none, one, or two for ARM's `callee from caller`."""
-    known = _cache.get(text)
-    if known is not None:
-        return known
-    frames = () if REGISTER.match(text) else _parse(text)
-    if len(_cache) >= _CACHE_LIMIT:
-        _cache.clear()
-    _cache[text] = frames
-    return frames
+    return () if REGISTER.match(text) else _parse(text)
 
 
 def parse_decoded(text: str) -> tuple[Frame, ...]:

@@ -68,7 +68,8 @@ class EvidenceReader:
             vote(builder, record.text)
         section = self.open.get(key)
         if section is not None and section.feed(record):
-            self.foreign[key] = 0
+            if self.foreign[key]:
+                self.foreign[key] = 0
             return
         if self._dispatch(builder, record, key):
             return

@@ -15,6 +15,7 @@ _ASLEEP = frozenset(
     {"scheduler", "timer", "wait", "bitwait", "completion", "lock", "percpu-rwsem", "futex", "iowait"}
 )
 _GUESS_DEPTH = 32
+_KNOWN_LIMIT = 20_000  # stacks; a dump of thousands of idle workers has few different ones
 _ON_TOP = frozenset({"dump", "interrupt", "tracing"})
 
 
@@ -67,10 +68,16 @@ class Classifier:
         self.catalogue = catalogue
         self.internals = Names([(row.name, row) for row in catalogue.internals])
         self.sites = Names([(row.function, row) for row in catalogue.sites])
+        self.known: dict[object, Wait] = {}
         self.entries = Names([(frame, row) for row in catalogue.entries for frame in row.frames])
-        self.holders: list[tuple[Resource, tuple[Names, ...]]] = [
-            (row, tuple(Names([(name, row)]) for name in pattern)) for row in catalogue.resources for pattern in row.holder
-        ]
+        self.holders: list[tuple[Resource, int]] = []
+        steps: list[tuple[str, tuple[int, int]]] = []
+        for row in catalogue.resources:
+            for pattern in row.holder:
+                steps += [(name, (len(self.holders), index)) for index, name in enumerate(pattern)]
+                self.holders.append((row, len(pattern)))
+        self.holder_steps = Names(steps)
+        """Function -> (which holder pattern, which of its names)."""
         self.primitives = Names([(row.name, row.resource) for row in catalogue.primitives])
 
     def internal(self, function: str) -> Internal | None:
@@ -109,6 +116,17 @@ class Classifier:
         `hung`: khungtaskd reported it, which it does only for tasks in TASK_UNINTERRUPTIBLE proper: it skips
         TASK_WAKEKILL and TASK_NOLOAD (6.1.192 kernel/hung_task.c:206; before, it compared for equality).
         """
+        key = (tuple(calls), letter, version, interrupted, hung)
+        known = self.known.get(key)
+        if known is None:
+            if len(self.known) >= _KNOWN_LIMIT:
+                self.known.clear()
+            known = self.known[key] = self._classify(calls, letter, version, interrupted, hung)
+        return known
+
+    def _classify(
+        self, calls: Sequence[Call], letter: str | None, version: str | None, interrupted: bool, hung: bool
+    ) -> Wait:
         solid = [call.function for call in calls if call.reliable]
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
         names = self._from_sleep([call.function for call in calls]) if guessed else solid
@@ -203,19 +221,16 @@ class Classifier:
         A task that waits for the resource at its innermost frame is a waiter, not a holder.
         """
         found: dict[str, Hold] = {}
-        outer_first = tuple(reversed(path))
-        for row, pattern in self.holders:
-            if row.key in found or (row.key == waits_for and self._waits_at(path, pattern)):
-                continue
-            place = _in_order(outer_first, pattern)
-            if place is not None:
-                found[row.key] = Hold(row.key, place)
+        progress: dict[int, int] = {}
+        for name in reversed(path):
+            for number, index in self.holder_steps.get(name):
+                if progress.get(number, 0) != index:
+                    continue
+                progress[number] = index + 1
+                row, length = self.holders[number]
+                if index + 1 == length and row.key not in found and not (length == 1 and row.key == waits_for and name == path[0]):
+                    found[row.key] = Hold(row.key, name)
         return tuple(found.values())
-
-    @staticmethod
-    def _waits_at(path: Sequence[str], pattern: Sequence[Names]) -> bool:
-        """Whether the pattern could only end at the frame in which the task waits itself."""
-        return bool(path) and bool(pattern[-1].get(path[0])) and len(pattern) == 1
 
     def entered_by(self, names: Sequence[str]) -> str | None:
         """How the task got into the kernel; the entry with the highest priority among its frames."""
@@ -232,17 +247,6 @@ def _agrees(state: str | None, letter: str, printed: str | None) -> bool:
     if letter == "D":
         return state in (states.UNINTERRUPTIBLE, states.KILLABLE, "caller", None)
     return state in (printed, "caller", None)
-
-
-def _in_order(outer_first: Sequence[str], pattern: Sequence[Names]) -> str | None:
-    """The frame at which the last name of the pattern matches, if all match in order (gaps allowed)."""
-    index = 0
-    for name in outer_first:
-        if pattern[index].get(name):
-            index += 1
-            if index == len(pattern):
-                return name
-    return None
 
 
 _RECLAIM = frozenset(
