@@ -393,8 +393,7 @@ def test_the_unreaped_victims_task_is_marked() -> None:
         "Call Trace:\n __schedule+0x2d1/0x870\n schedule+0x55/0xd0\n squashfs_cache_get+0x120/0x380 [squashfs]\n"
     )
     (task,) = kept(builder, "tasks")
-    assert (task.pid, task.state) == (113, "D")
-    assert builder.snapshot_origin == "reaper-victim"
+    assert (task.pid, task.state, task.origin) == (113, "D", "reaper-victim")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _owner(builder: Builder, match: re.Match[str], record: Record) -> LockSectio
 
 
 def _showing(builder: Builder, match: re.Match[str], record: Record) -> None:
-    builder.begin_snapshot(builder.snapshot_origin)
+    builder.begin_snapshot(None)
 
 
 FORMATS = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.formats import literals, table
 from unkillable.evidence.kernelinfo import vote
@@ -15,6 +17,10 @@ from unkillable.klog.record import Record
 CLOSE_READING = 8 << 20
 """Bytes up to which every line is examined, not only those the fast scan points to: a fragment pasted by
 hand has lost the heads by which the fast scan would find it."""
+
+LINE_LIMIT = 4096
+"""Characters of a line that are looked at: printk cuts its records at about 1 KiB (LOG_LINE_MAX), and patterns must
+not be fed what a hostile log has made long."""
 
 _VOTES = 3_000  # lines whose signs of the architecture are counted; more would tell nothing new
 _CALLERS = 64  # reports open at once, one per printk caller
@@ -61,6 +67,8 @@ class EvidenceReader:
         section.close()
 
     def _take(self, builder: Builder, record: Record) -> None:
+        if len(record.text) > LINE_LIMIT:
+            record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
         builder.saw(record.number, record.time)
         builder.kernel_lines += 1
         key = record.caller

@@ -109,7 +109,10 @@ def _task(builder: Builder, match: re.Match[str], record: Record):  # type: igno
     fields = parse_task_line(record.text)
     if fields is None:
         return None
-    return TraceSection(builder, record, builder.snapshot_origin or "trace", **fields)
+    origin = builder.snapshot_origin or "trace"
+    if origin == "reaper-victim":
+        builder.snapshot_origin = None  # oom_reaper shows one task only
+    return TraceSection(builder, record, origin, **fields)
 
 
 def sighting_without_stack(record: Record, origin: str, **fields: object) -> TaskSighting:
