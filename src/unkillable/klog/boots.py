@@ -30,7 +30,7 @@ class Boots:
 
     def __init__(self) -> None:
         self.number = 0
-        self._last = -1
+        self._last = 0
         self._named: dict[str, int] = {}
         self._name: str | None = None
         self._begin()
@@ -38,17 +38,14 @@ class Boots:
     def _begin(self, line: int = 0) -> None:
         self._first_line = line
         self._banner = False
-        self._kernel_lines = 0
-        self._newest = self._before = -1.0
+        self._kernel_lines = False
+        self._newest = -1.0
+        self.floor = -1.0
+        """A time below this went back by more than jitter: `fell` tells whether it may be another boot's."""
 
     def _next(self, line: int) -> None:
         self._last = self.number = self._last + 1
         self._begin(line)
-
-    def start(self) -> None:
-        """The first kernel line of the source belongs to boot 0."""
-        if self._last < 0:
-            self._last = 0
 
     def named(self, name: str, line: int) -> None:
         """The framing names the boot that the following lines belong to."""
@@ -58,39 +55,41 @@ class Boots:
         if known is not None and name != "Reboot":
             self.number = known
             self._begin(line)
-        elif self._last >= 0 and (self._kernel_lines or self._name is not None):
+        elif self._kernel_lines or self._named:
             self._next(line)
-        self.start()
         self._name = name if name != "Reboot" else None
         if len(self._named) < MAX_NAMES:
             self._named[name] = self.number
 
     def fell(self, time: float) -> bool:
         """Whether `time` looks like another boot's beginning; the caller checks the lines that follow."""
-        reached = min(self._newest, self._before)
-        return time < reached - JITTER and time <= max(NEAR_ZERO, reached / 10)
+        return time < self.floor and time <= max(NEAR_ZERO, self.floor / 10)
 
     def agrees(self, time: float) -> bool:
         """Whether a following line's time supports what `fell` suspects."""
-        return time < min(self._newest, self._before) - JITTER
+        return time < self.floor
 
     def see(self, line: int, text: str, time: float | None, confirmed: bool) -> int:
         """Take note of a kernel line and return the number of its boot.
 
         `confirmed`: its time fell and the lines after it agree.
         """
-        if text.startswith(BANNER):
-            if time is None:
-                another = self._kernel_lines > 0 and (self._banner or line - self._first_line > APART)
-            else:
-                another = time < EARLY and self._newest > time + REPLAY
-            if another:
-                self._next(line)
-            self._banner = True
-        elif confirmed:
+        if confirmed:
             self._next(line)
-        self.start()
-        self._kernel_lines += 1
+        elif text.startswith(BANNER):
+            self._see_banner(line, time)
+        self._kernel_lines = True
         if time is not None:
-            self._before, self._newest = self._newest if self._newest >= 0 else time, time
+            before = self._newest
+            self._newest = time
+            self.floor = (before if 0 <= before < time else time) - JITTER
         return self.number
+
+    def _see_banner(self, line: int, time: float | None) -> None:
+        if time is None:
+            another = self._kernel_lines and (self._banner or line - self._first_line > APART)
+        else:
+            another = time < EARLY and self._newest > time + REPLAY
+        if another:
+            self._next(line)
+        self._banner = True

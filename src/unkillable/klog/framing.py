@@ -16,11 +16,14 @@ WRAPPER, LOG, PRINTK, EXTRA = range(4)
 
 _MAX_LAYERS = 8
 
+Match = Callable[[str, int], "re.Match[str] | None"]
+Read = Callable[["re.Match[str]", "Line"], bool]
+
 
 class Line:
     """One line being read; rows fill in what their prefix says."""
 
-    __slots__ = ("caller", "drop", "fragment", "host", "kernel", "level", "mark", "sequence", "text", "time", "wall")
+    __slots__ = ("caller", "drop", "host", "kernel", "level", "mark", "text", "time", "wall")
 
     def __init__(self) -> None:
         self.host: str | None = None
@@ -48,7 +51,7 @@ class Row(msgspec.Struct, frozen=True):
     begins: str
     """Every character the pattern can begin with; rows are looked up by it."""
     pattern: re.Pattern[str]
-    read: Callable[[re.Match[str], Line], bool]
+    read: Read
     """Fill in the line; False where a closer look shows that the text is no prefix."""
     repeats: bool = False
     """The same stage may follow (quoting within quoting)."""
@@ -64,9 +67,10 @@ class Framer:
                 for character in row.begins:
                     table[stage].setdefault(character, []).append(row)
         self._table = [{key: tuple(found) for key, found in stage.items()} for stage in table]
-        self._extra = frozenset(self._table[EXTRA])
-        self._inner = frozenset(self._table[PRINTK])
         self._sticky: tuple[Row, ...] = ()
+        self._steps: tuple[tuple[Match, Read], ...] = ()
+        self._last = WRAPPER
+        self._more: frozenset[str] = frozenset()
         self._counts: dict[tuple[Row, ...], int] = {}
         self._run = 0
 
@@ -74,29 +78,29 @@ class Framer:
         """Fill in `line` from the framing of `line.text`; the message begins at the returned position."""
         text = line.text
         pos = 0
-        sticky = self._sticky
-        for row in sticky:
-            found = row.pattern.match(text, pos)
-            if found is None or not row.read(found, line):
+        for match, read in self._steps:
+            found = match(text, pos)
+            if found is None or not read(found, line):
                 break
             pos = found.end()
         else:
-            if sticky:
-                more = text[pos : pos + 1]
-                stage = sticky[-1].stage
-                if more not in (self._extra if stage >= PRINTK else self._inner) or self._nothing_more(text, pos, stage):
-                    self._run += 1
-                    return pos
-        if pos or sticky:
+            if pos and (text[pos : pos + 1] not in self._more or self._nothing_more(text, pos)):
+                self._run += 1
+                return pos
+        if self._steps:
             line.reset(text)
         return self._search(line)
 
-    def _nothing_more(self, text: str, pos: int, stage: int) -> bool:
+    def _stick(self, rows: tuple[Row, ...]) -> None:
+        self._keep()
+        self._sticky = rows
+        self._steps = tuple((row.pattern.match, row.read) for row in rows)
+        self._last = rows[-1].stage + (not rows[-1].repeats)
+        self._more = frozenset(self._table[self._last])
+
+    def _nothing_more(self, text: str, pos: int) -> bool:
         """Whether no further prefix begins here although the character could begin one."""
-        return all(
-            row.pattern.match(text, pos) is None
-            for row in self._table[min(stage + 1, EXTRA) if stage > WRAPPER else WRAPPER].get(text[pos], ())
-        )
+        return all(row.pattern.match(text, pos) is None for row in self._table[self._last].get(text[pos], ()))
 
     def _search(self, line: Line) -> int:
         text = line.text
@@ -115,8 +119,9 @@ class Framer:
         if used:
             fitted = tuple(used)
             if fitted != self._sticky:
-                self._keep()
-                self._sticky = fitted
+                self._stick(fitted)
+                if used[-1].repeats:
+                    self._steps = ()  # a time or quoting alone: the next line may well show more behind it
             self._run += 1
         return pos
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from unkillable.klog.boots import BANNER, Boots
 from unkillable.klog.contents import describe
-from unkillable.klog.decoders import HEADER, peek, prepare
+from unkillable.klog.decoders import HEADER, peek, prepare, widen
 from unkillable.klog.framing import Framer, Line
 from unkillable.klog.limits import MAX_LINE, MAX_PROBLEMS, PEEK
 from unkillable.klog.lines import Block
@@ -16,14 +16,16 @@ from unkillable.klog.record import Record
 from unkillable.klog.rows import ROWS
 from unkillable.klog.scan import Match, Scanner
 from unkillable.klog.streams import Source
-from unkillable.klog.text import clean, decode
+from unkillable.klog.text import PLAIN, clean, decode
 
 _OWN = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --", b" messages dropped", b"kernel messages")
 """Looked for besides the caller's literals: where boots begin, and what the kernel says it lost."""
 
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
 """A printk prefix within a line: `[%5lu.%06lu]`, also with its blanks collapsed by a browser."""
+_MIDDLE_HINT = re.compile(r"\[[ \d][ \d.]{9,16}\][ \[]").search
 _TIMES = re.compile(rb"\[ {0,12}(\d{1,10}\.\d{6})\]|^(\d{1,10}\.\d{6}),", re.MULTILINE)
+_NONE: tuple[Record, ...] = ()
 _LEVEL_BEFORE = re.compile(r"<\d{1,3}>\Z")
 _LOST = (
     re.compile(r"\*\* (\d{1,12}) printk messages dropped"),  # printk, since 3.17
@@ -62,11 +64,10 @@ class Reader:
         self._framer = Framer(ROWS)
         self._line = Line()
         self._boots = Boots()
-        self._quick = not self._scanner.overlapping
-        self._blind = any(not literal for literal in literals)
+        self._clear = self._scanner.clear
+        self._always = tuple(which for which, literal in enumerate(literals) if not literal)
         self._decoded: str | None = None
         self._header = False
-        self._lost = False
         self._cut_short = False
         self._rest = Block(b"", 0)
         self._ahead: Iterator[Block] = iter(())
@@ -79,7 +80,7 @@ class Reader:
 
     def __iter__(self) -> Iterator[Record]:
         chunks = self._chunks()
-        head, chunks = peek(chunks)
+        head, chunks = widen(*peek(chunks))
         summary = describe(head)
         if summary is not None:
             self.looks_like_text = False
@@ -166,82 +167,63 @@ class Reader:
 
     def _read(self, number: int, raw: bytes, matches: list[Match], start: int, after: int) -> Sequence[Record]:
         """The records of one line, which begins at `start` of the block; the next one begins at `after`."""
-        try:
-            text = raw.decode().rstrip()
-        except UnicodeDecodeError:
-            text = decode(raw).rstrip()
+        raw = raw.rstrip()
+        odd = raw.translate(None, PLAIN)
+        text = decode(raw).rstrip() if odd else raw.decode("ascii")
         header = None
         if self._header and (header := HEADER.match(text)) is not None:
             text = text[header.end() :]
             start += header.end()
-        if not text.isprintable():
-            pieces = clean(text)
-            if len(pieces) > 1 or pieces[0] != text:
-                return [
-                    record
-                    for piece in pieces
-                    for record in self._pieces(number, piece, header, None, 0, after)
-                ]
-        return self._pieces(number, text, header, matches if text.isascii() else None, start, after)
-
-    def _pieces(
-        self,
-        number: int,
-        text: str,
-        header: re.Match[str] | None,
-        matches: list[Match] | None,
-        start: int,
-        after: int,
-    ) -> Sequence[Record]:
-        """One record, or several where a printk prefix shows that lines were merged."""
+        if odd:
+            return [record for piece in clean(text) for record in self._pieces(number, piece, header, after)]
         line = self._line
         line.reset(text)
         begin = self._framer.strip(line)
-        if text.find("[", begin) >= 0:
-            cuts = [found.start() for found in _MIDDLE.finditer(text, begin)]
-            if cuts:
-                return self._merged(number, text, cuts, begin, header, after)
+        if _MIDDLE_HINT(text, begin) is not None:
+            return self._merged(number, text, begin, header, after)
         message = text[begin:]
         if not matches:
-            hits = () if matches is not None and not self._blind else self._hits(message)
-        elif self._quick:
-            edge = start + begin
-            hits = self._distinct([which for which, at, _ in matches if at >= edge])
+            hits = self._always
+        elif len(matches) == 1 and matches[0][0] in self._clear:
+            which, at, _ = matches[0]
+            hits = (which,) if at >= start + begin else ()
         else:
-            hits = self._hits(message)
+            hits = self._scanner.all_in(message.encode("utf-8", "replace"))
         record = self._record(number, message, hits, header, after)
-        return (record,) if record is not None else ()
+        return _NONE if record is None else (record,)
+
+    def _pieces(self, number: int, text: str, header: re.Match[str] | None, after: int) -> Sequence[Record]:
+        """The records of a line, or part of one, whose raw bytes do not tell what occurs in it."""
+        line = self._line
+        line.reset(text)
+        return self._merged(number, text, self._framer.strip(line), header, after)
 
     def _merged(
-        self, number: int, text: str, cuts: list[int], begin: int, header: re.Match[str] | None, after: int
+        self, number: int, text: str, begin: int, header: re.Match[str] | None, after: int
     ) -> Sequence[Record]:
+        """The records of a line in which printk prefixes show where lines were merged, if any do."""
         line = self._line
-        edges = []
-        for cut in cuts:
-            level = _LEVEL_BEFORE.search(text, max(begin, cut - 5), cut)
-            edges.append(level.start() if level is not None else cut)
-        first = text[begin : edges[0]].rstrip()
-        records = [self._record(number, first, self._hits(first), header, after)] if first else []
+        edges = [begin]
+        for found in _MIDDLE.finditer(text, begin):
+            level = _LEVEL_BEFORE.search(text, max(begin, found.start() - 5), found.start())
+            edges.append(level.start() if level is not None else found.start())
+        records: list[Record] = []
         for edge, end in zip(edges, [*edges[1:], len(text)], strict=True):
-            line.reset(text[edge:end].rstrip())
-            message = line.text[self._framer.strip(line) :]
-            records.append(self._record(number, message, self._hits(message), header, after))
-        return [record for record in records if record is not None]
-
-    def _hits(self, message: str) -> tuple[int, ...]:
-        return self._own(self._scanner.all_in(message.encode("utf-8", "surrogatepass")))
-
-    def _distinct(self, found: list[int]) -> tuple[int, ...]:
-        if len(found) == 1:
-            return (found[0],) if found[0] < self._count else self._own((found[0],))
-        return self._own(tuple(sorted(set(found))))
-
-    def _own(self, hits: tuple[int, ...]) -> tuple[int, ...]:
-        """Without the literals that only this room looks for."""
-        if hits and hits[-1] >= self._count:
-            self._lost = True
-            return tuple(which for which in hits if which < self._count)
-        return hits
+            message = text[edge:end]
+            if edge != begin:
+                wall, level, alone = line.wall, line.level, not records
+                line.reset(message.rstrip())
+                message = line.text[self._framer.strip(line) :]
+                line.wall = line.wall or wall
+                if alone and line.level is None:
+                    line.level = level
+            elif len(edges) > 1 and not (message := message.rstrip()):
+                continue
+            hits = self._scanner.all_in(message.encode("utf-8", "replace"))
+            record = self._record(number, message, hits, header, after)
+            if record is not None:
+                records.append(record)
+        return records
 
     def _record(
         self, number: int, message: str, hits: tuple[int, ...], header: re.Match[str] | None, after: int
@@ -253,12 +235,13 @@ class Reader:
             self._boots.named(line.mark, number)
         if line.drop:
             return None
-        time = line.time
-        if self._lost:
+        if hits and hits[-1] >= self._count:
+            hits = tuple(which for which in hits if which < self._count)
             self._count_lost(message)
+        time = line.time
         boots = self._boots
         if line.kernel:
-            confirmed = time is not None and boots.fell(time) and self._agrees(after)
+            confirmed = time is not None and time < boots.floor and boots.fell(time) and self._agrees(after)
             boot = boots.see(number, message, time, confirmed)
         else:
             boot = boots.number
@@ -280,7 +263,6 @@ class Reader:
             line.mark = boot
 
     def _count_lost(self, message: str) -> None:
-        self._lost = False
         for pattern in _LOST:
             if found := pattern.search(message):
                 self.lost_messages += int(found[1])
@@ -291,8 +273,8 @@ class Reader:
         following = rest.data[after : min(rest.end, after + PEEK)]
         for block in self._peeked:
             following += block.data[: min(block.end, PEEK)]
-        while len(following) < PEEK and (block := next(self._ahead, None)) is not None:
-            self._peeked.append(block)
-            following += block.data[: min(block.end, PEEK)]
+        while len(following) < PEEK and (more := next(self._ahead, None)) is not None:
+            self._peeked.append(more)
+            following += more.data[: min(more.end, PEEK)]
         times = [float(found[1] or found[2]) for found in islice(_TIMES.finditer(following[:PEEK]), 3)]
         return bool(times) and all(self._boots.agrees(time) for time in times)

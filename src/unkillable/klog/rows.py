@@ -27,8 +27,7 @@ _HOST = r"(?P<host>[\w.\-/@]{1,255}(?::[0-9a-f:]{1,60})?)"
 _TAG = r"(?P<tag>[^\s:\[\]<>]{1,64})(?P<pid>\[[\w.]{0,12}\])?:(?: |$)"
 _DIGITS = "0123456789"
 _MONTHS = "JFMASOND"
-
-_BY_DIGIT = "0123456789"
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _level(text: str | None) -> int | None:
@@ -39,9 +38,15 @@ def _level(text: str | None) -> int | None:
     return number & 7 if number < 192 else None
 
 
+def _seconds(m: re.Match[str], line: Line) -> bool:
+    line.time = float(m[1])
+    line.kernel = True  # relayed by a program (a netconsole receiver, klogd under another name) or not
+    return True
+
+
 def _printk(m: re.Match[str], line: Line) -> bool:
     line.time = float(m[2])
-    line.kernel = True  # relayed by a program (netconsole receiver, klogd under another name) or not
+    line.kernel = True
     if m[1] is not None:
         line.level = _level(m[1])
     if m.lastindex is not None and m.lastindex > 2:
@@ -133,8 +138,10 @@ def _tagged(m: re.Match[str], line: Line, wall: float | None) -> bool:
 
 
 def _monotonic(m: re.Match[str], line: Line) -> bool:
+    if not _tagged(m, line, None):
+        return False
     line.time = float(m["time"])
-    return _tagged(m, line, None)
+    return True
 
 
 def _unix(m: re.Match[str], line: Line) -> bool:
@@ -205,7 +212,7 @@ ROWS: tuple[Row, ...] = (
          r"#\d{1,9} Part\d{1,9}\s*$", _drop),  # pstore_dump()
     # --- loggers' headers
     _row("rfc5424", LOG, "<", rf"<(\d{{1,3}})>1 ({_ISO}|-) (\S{{1,255}}) (\S{{1,48}}) \S{{1,128}} \S{{1,32}} "
-         r"(?:-|(?:\[[^\]]{0,1024}\]){1,8})(?: \ufeff?|$)", _rfc5424),
+         r"(?:-|(?:\[[^\]]{0,1024}\]){1,8})(?: {1,2}(?=<?\d?>?\[)| \ufeff?|$)", _rfc5424),
     _row("syslog", LOG, "<" + _MONTHS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?"
          rf"(?: \d{{4}})?) (?:(?!kernel:){_HOST} )?(?:(?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) )?{_TAG}",
          _header(clock.syslog)),
@@ -215,7 +222,7 @@ ROWS: tuple[Row, ...] = (
     _row("journal-full", LOG, "MTWFS", rf"{_DAY} (?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) [A-Z]\S{{1,5}} "
          rf"{_HOST} {_TAG}", _header(clock.iso)),
     _row("journal-unix", LOG, _DIGITS, rf"(?P<date>\d{{9,10}}\.\d{{6}}) {_HOST} {_TAG}", _unix),
-    _row("journal-monotonic", LOG, "[", rf"\[ {{0,8}}(?P<time>\d{{1,10}}\.\d{{6}})(?: <[^>]{{1,24}}>)?\] "
+    _row("journal-monotonic", LOG, "[", rf"\[ {{0,8}}(?P<time>\d{{1,10}}\.\d{{6}})(?: <[^>]{{1,24}}>| {{10,30}})?\] "
          rf"{_HOST} {_TAG}", _monotonic),
     _row("journal-verbose", LOG, " ", r" {4}MESSAGE=", _nothing),
     _row("dmesg-decode", LOG, "kumdaslnfc", rf"({_FACILITY}) {{0,6}}:({_SEVERITY}) {{0,6}}: ", _decoded_priority),
@@ -225,6 +232,7 @@ ROWS: tuple[Row, ...] = (
          r"\d{1,7} {1,5}\d{1,7} ([VDIWEFS]) ([^:]{1,64}): ", _logcat),
     _row("logcat-brief", LOG, "VDIWEFS", r"()([VDIWEFS])/([^(:]{1,64})\( {0,6}\d{1,7}\): ", _logcat),
     # --- what a transport puts in front
+    _row("dmesg-iso", WRAPPER, _DIGITS, r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d) ", _wall_iso),
     _row("bom", WRAPPER, "\ufeff", "\ufeff", _nothing, True),
     _row("quote", WRAPPER, ">|", rf"(?:[>|] ?){{1,16}}{_PRINTK_AHEAD}", _nothing, True),
     _row("quote", WRAPPER, ">|", rf"(?:[>|] ?){{1,16}}(?=(?:<\d{{1,3}}>)?{_MONTH} [ \d]\d \d\d:)", _nothing, True),
@@ -238,18 +246,18 @@ ROWS: tuple[Row, ...] = (
     _row("terminal-time", WRAPPER, _DIGITS, rf"({_ISO})(?:[:>|]| [:>|]| ->| -)?(?: |\t|(?=\[))", _wall_iso, True),
     _row("terminal-time", WRAPPER, _DIGITS, r"\d\d:\d\d:\d\d(?:[.:,]\d{1,9})?(?:[>|]| [>|]| ->)?(?: |\t|(?=\[))", _nothing, True),
     _row("ts", WRAPPER, _MONTHS, rf"({_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) ", _wall_syslog, True),
-    _row("grabserial", WRAPPER, "[", rf"\[ {{0,5}}\d{{1,7}}\.\d{{6}} +\d{{1,7}}\.\d{{6}}\] ?", _nothing, True),
-    _row("labgrid", WRAPPER, "".join(map(chr, range(97, 123))), rf"[\w@.:-]{{1,60}}[<>|] {_PRINTK_AHEAD}", _nothing, True),
+    _row("grabserial", WRAPPER, "[", r"\[ {0,5}\d{1,7}\.\d{6} {1,8}\d{1,7}\.\d{6}\] ?", _nothing, True),
+    _row("labgrid", WRAPPER, _LETTERS, rf"[A-Za-z][\w@.:-]{{0,60}}[<>|] {_PRINTK_AHEAD}", _nothing, True),
     _row("grep", WRAPPER, _DIGITS + " \t", rf"[ \t]{{0,8}}\d{{1,9}}[:\t-] ?{_PRINTK_AHEAD}", _nothing, True),
     # --- dmesg and printk
     _row("kmsg", PRINTK, _DIGITS, r"(?:\d{1,2}\.\d{1,3}[\w.+~-]{0,64},)?(\d{1,4}),\d{1,20},(\d{1,18}),[-c+]"
          r"(?:,caller=([TC]\d{1,10})|,[^;,]{1,64}){0,8};", _kmsg),
     _row("dmesg-time", PRINTK, "<[", rf"(?:<\d{{1,3}}>)?\[{_DAY} ({_MONTH} [ \d]\d \d\d:\d\d:\d\d) (\d{{4}})\](?:\[ {{0,8}}"
          r"([TC]\d{1,10})\])? ?", _human_time),
-    _row("dmesg-iso", PRINTK, _DIGITS, r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d) ", _wall_iso),
     _row("dmesg-delta", PRINTK, "[", r"\[ {0,8}(\d{1,10}\.\d{6}) < {0,8}\d{1,10}\.\d{6} ?>\] ?", _delta),
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
     _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
+    _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?: |(?!\[))(?!\[ {0,8}[TC]\d)", _seconds),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
          r"(?:,(\d{1,3}))?\](?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])? ?", _printk),
     _row("printk-level", PRINTK, "<", r"<(\d{1,3})>", _only_level),
@@ -259,6 +267,6 @@ ROWS: tuple[Row, ...] = (
     _row("level", EXTRA, "<", r"<([0-7])>(?! )", _only_level),  # KERN_* within a continued line, up to 3.4
     _row("cpu", EXTRA, "<", r"<c(?P<cpu>\d{1,2})> ?", _vendor),
     _row("samsung", EXTRA, " [IDWE", r" ?(?:[A-Z])?\[(?P<cpu>\d{1,2}): {0,20}[^:\]]{1,24}: {0,8}(?P<pid>\d{1,7})\] ?", _vendor),
-    _row("mediatek", EXTRA, "(-", r"-?\((?P<cpu>\d{1,2})\)\[(?P<pid>\d{1,7}):[^\]]{1,32}\] ?", _vendor),
+    _row("mediatek", EXTRA, " (-", r"[ -]?\((?P<cpu>\d{1,2})\)\[(?P<pid>\d{1,7}):[^\]]{1,32}\]", _vendor),
     _row("spreadtrum", EXTRA, "c", r"c(?P<cpu>\d) {1,5}(?P<pid>\d{1,6}) (?:\([^)]{1,16}\) )?", _vendor),
 )

@@ -32,20 +32,21 @@ class Scanner:
             index: tuple(other for other, literal in numbered if literal == self.literals[index]) for index in self._index
         }
         self._duplicates = any(len(same) > 1 for same in self._same.values())
+        self._renumber = self._index != list(range(len(self._index)))
         self._all = BytesAhoCorasick(unique) if unique else None
-        self.overlapping = self._find_overlapping(unique)
+        self.clear = self._find_clear(unique)
+        """Literals whose match cannot hide another one: a line with only such matches needs no second look."""
 
-    def _find_overlapping(self, unique: list[bytes]) -> bool:
-        """Whether one match can hide another: one literal in another, or a beginning at another's end.
-
-        Also true where there are several passes, duplicates or empty literals: a second look sorts it all out.
-        """
+    def _find_clear(self, unique: list[bytes]) -> frozenset[int]:
         if len(self._passes) > 1 or self._duplicates or self._always:
-            return True
-        return any(
-            a is not b and (b in a or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b)))))
+            return frozenset()
+        return frozenset(
+            self._first[a]
             for a in unique
-            for b in unique
+            if not any(
+                a is not b and (b in a or b.startswith(a) or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b)))))
+                for b in unique
+            )
         )
 
     def find(self, data: bytes) -> list[Match]:
@@ -53,9 +54,12 @@ class Scanner:
         if not self._passes:
             return []
         found: list[Match] = self._passes[0][1].find_matches_as_indexes(data)
+        if self._renumber:
+            index = self._index
+            found = [(index[which], start, end) for which, start, end in found]
         if len(self._passes) > 1:
             for at, automaton in self._passes[1:]:
-                found += [(at + which, start, end) for which, start, end in automaton.find_matches_as_indexes(data)]
+                found += [(self._index[at + which], start, end) for which, start, end in automaton.find_matches_as_indexes(data)]
             found.sort(key=lambda match: match[1])
         return found
 

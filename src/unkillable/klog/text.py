@@ -10,8 +10,10 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]{0,4}[0-~]"  # other escapes
     r"|(?:\^\[|␛)\[[0-9;]{0,32}[A-Za-z]"  # the same made visible by cat -v and pagers
 )
-_CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
-_CONTROL |= {code: None for code in range(0x7F, 0xA0)}
+PLAIN = bytes(range(32, 127)) + b"\t"
+"""Bytes that need no attention."""
+
+_CONTROL: dict[int, int | None] = dict.fromkeys((*range(9), *range(14, 32), *range(0x7F, 0xA0)))
 _CONTROL |= {0xA0: 0x20, 0x2007: 0x20, 0x202F: 0x20, 0x200B: None, 0x200E: None, 0x200F: None, 0xFEFF: None}
 _RETURNS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]+")
 

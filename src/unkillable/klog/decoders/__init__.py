@@ -69,18 +69,22 @@ def peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head, chain(held, chunks)
 
 
-def prepare(head: bytes, chunks: Iterator[bytes]) -> Prepared:
-    """Choose the decoders for an input that begins with `head`."""
+def widen(head: bytes, chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The stream as bytes with ASCII in it and line ends: UTF-16 and lone returns rewritten."""
     for row in WIDE_ROWS:
         if row.recognises(head):
-            head, chunks = peek(row.decode(chunks))
-            break
-    for decoder in DECODERS:
-        if decoder.recognises(head):
-            counter = _Counter(numbered_lines(blocks_of_lines(chunks, MAX_ENCODED_LINE)))
-            pairs = decoder.decode(iter(counter), head)
-            return Prepared(decoder.name(head), blocks_of_pairs(pairs), decoder.header, lambda: counter.count)
-    return Prepared(None, blocks_of_lines(chunks))
+            return peek(row.decode(chunks))
+    return head, chunks
+
+
+def prepare(head: bytes, chunks: Iterator[bytes]) -> Prepared:
+    """Choose the decoders for an input that begins with `head`."""
+    decoder = next((row for row in DECODERS if row.recognises(head)), None)
+    if decoder is None:
+        return Prepared(None, blocks_of_lines(chunks))
+    counter = _Counter(numbered_lines(blocks_of_lines(chunks, MAX_ENCODED_LINE)))
+    pairs = decoder.decode(iter(counter), head)
+    return Prepared(decoder.name(head), blocks_of_pairs(pairs), decoder.header, lambda: counter.count)
 
 
 class _Counter:

@@ -115,7 +115,7 @@ def _unmarked(lines: Pairs) -> Pairs:
             line = _TAG.sub(b"", _BREAK.sub(b"\n", line))
         if b"&" in line:
             line = _ENTITY.sub(_character, line)
-        for part in line.split(b"\n"):
+        for part in line.removesuffix(b"\n").split(b"\n"):
             yield number, part
 
 
