@@ -82,7 +82,8 @@ def _evidence(source: Source, problems: list[Problem], progress: Callable[[Sourc
             yield evidence
     problems.extend(Problem(source.name, reason) for reason in reader.reader.problems)
     if not useful:
-        problems.append(Problem(source.name, f"no kernel text in it: found {reader.reader.summary}"))
+        found = reader.reader.summary or "text without a single kernel message"
+        problems.append(Problem(source.name, f"no kernel text in it: found {found}"))
 
 
 def is_kernel_log(evidence: Evidence) -> bool:
@@ -96,8 +97,10 @@ def _nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None
     if boot is not None and not problems:
         return f"there is no boot {boot + 1} in the input; --format json lists all boots"
     expected = "expected a kernel log (serial console, dmesg, journal, pstore, mail)"
-    if len(problems) == 1:
-        return f"{problems[0].name}: {problems[0].reason}; {expected}"
-    if problems:
-        return f"none of {len(problems)} inputs could be used, e.g. {problems[0].name}: {problems[0].reason}; {expected}"
+    reasons: dict[str, list[str]] = {}
+    for problem in problems:
+        reasons.setdefault(problem.name, []).append(problem.reason)
+    for name, why in reasons.items():
+        head = "" if len(reasons) == 1 else f"none of {len(reasons)} inputs could be used, e.g. "
+        return f"{head}{name}: {'; '.join(why)}; {expected}"
     return f"no input found in {', '.join(paths)}; {expected}"

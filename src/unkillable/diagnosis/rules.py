@@ -170,7 +170,8 @@ def lock_contention(case: Case) -> Verdict | None:
     function, members = by_function(moved)[0]
     row = case.resource(members[0].resource)
     what = row.title if row else "something the log does not name"
-    owner = [edge for edge in case.graph.edges.values() if edge.kind == "held-by" and edge.source != "resource:memory"]
+    targets = {edge.target for edge in case.graph.edges.values() if edge.kind == "waits-for" and edge.source == f"task:{members[0].pid}"}
+    owner = [edge for edge in case.graph.edges.values() if edge.kind == "held-by" and edge.source in targets]
     held = ""
     if owner:
         held = f", held by {case.graph.nodes[owner[0].target].label}"

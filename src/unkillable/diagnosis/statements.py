@@ -241,7 +241,8 @@ def livelock_summary(case: Case, readers: Sequence[Waiter]) -> str:
     if not parts:
         function, members = by_function(readers)[0]
         parts.append(f"{_count(members)} {'waits' if len(members) == 1 else 'wait'} in {function}{entered(members[0])}")
-    return f"memory is exhausted and nothing frees it: {'; '.join(parts)}; {_kill_words(case)}"
+    freed = "is freed too late" if case.victims else "nothing frees it"
+    return f"memory is exhausted and {freed}: {'; '.join(parts)}; {_kill_words(case)}"
 
 
 def _allocating_in(case: Case) -> str:
@@ -269,6 +270,7 @@ def _kill_words(case: Case) -> str:
         return "the OOM killer never ran"
     times = [one.killed_at for one in case.victims if one.killed_at is not None]
     gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    apart = f", {min(gaps):.0f}-{max(gaps):.0f} s apart" if gaps and max(gaps) >= 1 else ""
+    span = f"{min(gaps):.0f}-{max(gaps):.0f}" if gaps and round(min(gaps)) != round(max(gaps)) else f"{max(gaps, default=0):.0f}"
+    apart = f", {span} s apart" if gaps and max(gaps) >= 1 else ""
     number = f"{len(case.victims)} OOM kill{'s' if len(case.victims) > 1 else ''}"
     return f"{number}{apart}, no victim stuck"
