@@ -49,7 +49,7 @@ def no_hang(case: Case) -> Verdict | None:
     if case.dumps and not case.stuck and not case.reclaimers:
         plenty = ", memory is not short" if case.memory.short is False else ""
         seen = sum(1 for one in case.subjects if one.views)
-        summary = f"no task sleeps where SIGKILL cannot wake it ({seen} task{"s" if seen != 1 else ""} listed{plenty})"
+        summary = f"no task sleeps where SIGKILL cannot wake it ({seen} task{'s' if seen != 1 else ''} listed{plenty})"
         return Verdict("no-hang", summary, "high" if len(case.dumps) > 1 or case.memory.short is False else "medium", tuple(say.memory(case)))
     if case.dumps and case.stuck and case.memory.short is not True:
         return _brief_sleep(case)
