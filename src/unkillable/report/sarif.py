@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote as percent_encoded
 
 import msgspec
 
@@ -17,7 +17,7 @@ __all__ = ["document", "render"]
 
 _NOTES = frozenset({"zombie", "no-hang", "insufficient-evidence"})
 """Verdicts that are no hang; all others are errors."""
-_RELATED, _RESULTS, _TEXT = 40, 200, 2000
+_RELATED, _RESULTS, _TEXT, _LONGEST_NAME = 40, 200, 2000, 4096
 
 _TITLES = {
     "deadlock": "Tasks wait for each other, or for something that never comes",
@@ -40,7 +40,7 @@ def render(diagnosis: Diagnosis) -> str:
 def document(diagnosis: Diagnosis) -> dict[str, Any]:
     """One run: a result for the verdict and one for each task that SIGKILL cannot wake."""
     verdict = diagnosis.verdict
-    name, _, version = diagnosis.tool.partition(" ")
+    name, _, version = _text(diagnosis.tool).partition(" ")
     driver: dict[str, Any] = {"name": name or "unkillable", "rules": [_rule(kind) for kind in KINDS]}
     if version:
         driver["semanticVersion"] = version
@@ -58,8 +58,8 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
                 "columnKind": "unicodeCodePoints",
                 "results": results,
                 "properties": {
-                    "verdict": verdict.kind,
-                    "confidence": verdict.confidence,
+                    "verdict": _text(verdict.kind),
+                    "confidence": _text(verdict.confidence),
                     "kernel": _text(kernel.release or ""),
                     "arch": _text(kernel.arch or ""),
                     "boot": diagnosis.boot,
@@ -118,7 +118,7 @@ def _result(diagnosis: Diagnosis, text: str, quotes: Sequence[Quote], key: str) 
     kind = diagnosis.verdict.kind
     located = [quote for quote in quotes if quote.line > 0]
     result: dict[str, Any] = {
-        "ruleId": kind,
+        "ruleId": _text(kind),
         "level": _level(kind),
         "message": {"text": _text(text)},
         "locations": [_location(diagnosis, located[0] if located else None)],
@@ -144,4 +144,9 @@ def _location(diagnosis: Diagnosis, quote: Quote | None) -> dict[str, Any]:
 
 def _artifact(diagnosis: Diagnosis) -> dict[str, Any]:
     """The input's name as a URI reference; whatever a URI cannot hold is percent-encoded."""
-    return {"uri": quote(diagnosis.source.encode(errors="surrogateescape"), safe="/-._~") or "-"}
+    name = diagnosis.source[:_LONGEST_NAME]
+    try:
+        encoded = name.encode(errors="surrogateescape")  # a file name that is not UTF-8: its own bytes
+    except UnicodeEncodeError:
+        encoded = name.encode(errors="backslashreplace")
+    return {"uri": percent_encoded(encoded, safe="/-._~") or "-"}

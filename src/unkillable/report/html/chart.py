@@ -94,7 +94,7 @@ class Scale:
         step = next(power * factor for factor in (0.1, 0.2, 0.5, 1, 2) if self.span / (power * factor) <= 9)
         digits = max(0, -math.floor(math.log10(step)))
         number = math.ceil(self.first / step)
-        found = []
+        found: list[Tick] = []
         while number * step <= self.last and len(found) < 12:
             found.append(Tick(self.x(number * step), f"{number * step:,.{digits}f} s"))
             number += 1

@@ -61,14 +61,14 @@ def fill(name: str, **values: object) -> str:
 def seconds(value: float | None) -> str:
     """`12.345 s`; a dash where the log has no time."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return "-"
     return f"{value:.3f} s" if abs(value) < 1e9 else f"{value:.3g} s"
 
 
 def kib(value: int | None) -> str:
     """`512 KiB`, `34.5 MiB`, `1.25 GiB`."""
     if value is None:
-        return "–"
+        return "-"
     size = abs(value)
     if size < 10 * 1024:
         return f"{value:,} KiB"
