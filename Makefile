@@ -17,7 +17,7 @@ REPORT := build/demo.html
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test coverage lint format hooks fuzz bench build lock clean
+.PHONY: help demo test coverage lint format hooks docs fuzz bench build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ format: $(VENV)/.dev ## rewrite the sources in the project's format
 
 hooks: $(VENV)/.dev ## run the quick checks before every commit
 	$(BIN)/pre-commit install
+
+docs: $(VENV)/.dev ## run the examples of README.md and docs/ and write what they print now; then look at the difference
+	$(RUNNING) scripts/update_docs.py
 
 fuzz: $(VENV)/.runtime ## run tests/fuzz/fuzz_*.py for FUZZ_SECONDS each
 	@if ! $(LOCKED) -r requirements/fuzz.txt || ! $(RUNNING) -c 'import atheris'; then \
