@@ -30,7 +30,8 @@ GAPS = (
     Gap(
         lambda case, verdict: verdict.kind not in _QUIET and not case.dumps,
         "a list of all blocked tasks",
-        "without it only the tasks that khungtaskd or the OOM killer mention are known",
+        "without it only the tasks that khungtaskd or the OOM killer mention are known; a task in submit_bio_wait() or "
+        "blk_execute_rq(), often the holder, is never among them: it sleeps in slices of half the timeout",
         (_SYSRQ, "echo w > /proc/sysrq-trigger   # blocked tasks (BREAK w)", "echo t > /proc/sysrq-trigger   # all tasks (BREAK t)"),
     ),
     Gap(

@@ -106,7 +106,8 @@ def chain(case: Case) -> list[Statement]:
         found.append(Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:]))
     meanwhile: dict[str, list[Waiter]] = {}
     for one in case.stuck:
-        unwanted = [row.title for key in one.holds if key not in case.wanted | _TOO_COMMON and (row := case.resource(key))]
+        common = _TOO_COMMON if case.version is not None and case.version < _MMAP_LOCK_DROPPED else {*_TOO_COMMON, "mmap-lock"}
+        unwanted = [row.title for key in one.holds if key not in case.wanted | common and (row := case.resource(key))]
         if unwanted and one not in case.holders:
             meanwhile.setdefault(", ".join(unwanted), []).append(one)
     for held, members in meanwhile.items():
@@ -124,6 +125,8 @@ def chain(case: Case) -> list[Statement]:
 
 _TOO_COMMON = {"folio-lock"}
 """Every reader holds the locks of the pages it reads: worth a word only if somebody waits for one."""
+_MMAP_LOCK_DROPPED = (5, 1)
+"""From then on a fault may have dropped the mmap lock before it waits for I/O (commit 6b4c9f446981)."""
 
 
 def _lock_quotes(case: Case, waiter: Waiter) -> tuple[Quote, ...]:

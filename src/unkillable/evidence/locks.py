@@ -14,6 +14,8 @@ from unkillable.evidence.types import HeldLock
 from unkillable.klog.record import Record
 
 _OWNER = re.compile(r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64})/(?P<pid>\d+)(?=[:.]|$)")
+# 7.3: `locks held by name/12: 2, last CPU#1:` (docs/dev/console-formats.md)
+_OWNER_7_3 = re.compile(r"locks held by (?P<comm>.{1,64})/(?P<pid>\d+): (?P<count>\d+), (?:last|on)")
 _SHOWING = re.compile(r"Showing all locks held in the system")
 # 2.6-4.x: ` #0:  (&mm->mmap_sem){++++}, at: [<c03c3748>] do_page_fault+0xfc/0x368`
 # 5.x-:    ` #0: ffff88813bc3e0a0 (&type->s_umount_key#9){++++}-{3:3}, at: f+0x1/0x2`
@@ -65,7 +67,7 @@ class LockSection:
 
 
 def _owner(builder: Builder, match: re.Match[str], record: Record) -> LockSection | None:
-    if match["none"]:
+    if match.groupdict().get("none"):
         return None
     return LockSection(builder, record, int(match["pid"]), match["comm"].strip())
 
@@ -75,6 +77,7 @@ def _showing(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 
 FORMATS = (
+    Format("locks-held-7.3", ("held by ",), _OWNER_7_3, _owner, "7.3", "locks/held.sample"),
     Format("locks-held", ("held by ",), _OWNER, _owner, "2.6.24-7.3", "locks/held.sample"),
     Format("locks-all", ("Showing all locks",), _SHOWING, _showing, "2.6.24-7.3", "locks/held.sample"),
 )

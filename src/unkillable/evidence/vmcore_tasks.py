@@ -2,6 +2,9 @@
 
 What changed its place is found by looking, not by version: task_struct.state was renamed __state in 5.14 (drgn's
 helper knows), thread_info moved into task_struct in 4.9-4.15 by architecture, signal_struct.oom_mm came with 4.9.
+
+Memory shows what no console does: whether a task in D sleeps killably. Such a task has state K here, the letter that
+kernels before 4.14 had for it.
 """
 
 from __future__ import annotations
@@ -60,6 +63,8 @@ def read_task(prog: Any, task: Any, time: float | None, snapshot: int = 0) -> Se
     pid, tgid = task.pid.value_(), task.tgid.value_()
     comm = clean_comm(task.comm.string_())
     state = task_state_to_char(task)
+    if state == "D" and _wakes_on_kill(task):
+        state = "K"
     kernel = bool(task.flags.value_() & _PF_KTHREAD)
     running = bool(_member(task, "on_cpu"))
     stack, blocker, failed = _stack(prog, task, pid, comm, state, running, time)
@@ -99,7 +104,7 @@ def _stack(
     except (drgn.FaultError, LookupError, ValueError, drgn.UnsupportedOperation) as error:
         return None, None, str(error).split("\n", 1)[0]
     blocker = None
-    if state == "D":
+    if state in ("D", "K"):
         try:
             blocker = read_blocker(trace, pid, comm, time)
         except (drgn.FaultError, LookupError):
@@ -116,6 +121,14 @@ def _member(task: Any, *path: str) -> int | None:
     except (AttributeError, LookupError):
         return None
     return value if isinstance(value, int) else None
+
+
+def _wakes_on_kill(task: Any) -> bool:
+    """TASK_WAKEKILL of a sleeper: 0x100 since 4.14, 0x80 before; a sleeper has neither bit for another reason."""
+    value = _member(task, "__state")
+    if value is None:
+        value = _member(task, "state")
+    return bool((value or 0) & 0x180)
 
 
 def is_killed(task: Any) -> bool:

@@ -31,6 +31,8 @@ class Internal(msgspec.Struct, frozen=True):
     primitive: str | None = None
     state: str | None = None
     """TASK_..., `caller` (its caller's argument), or `running` (a preemption point: not asleep)."""
+    resource: str | None = None
+    """What a wait by it is for where no site row knows its caller."""
     since: str | None = None
     until: str | None = None
     arch: str | None = None
@@ -84,19 +86,11 @@ class Entry(msgspec.Struct, frozen=True):
     cite: tuple[Cite, ...] = ()
 
 
-class Primitive(msgspec.Struct, frozen=True):
-    """What a wait by this primitive is for where no site row knows its caller."""
-
-    name: str
-    resource: str
-
-
 class Catalogue(msgspec.Struct, frozen=True):
     internals: tuple[Internal, ...]
     sites: tuple[Site, ...]
     resources: tuple[Resource, ...]
     entries: tuple[Entry, ...]
-    primitives: tuple[Primitive, ...]
 
     def resource(self, key: str | None) -> Resource | None:
         return _by_key(self).get(key) if key else None
@@ -129,7 +123,6 @@ _TABLES = {
     "sites": ("site", Site),
     "resources": ("resource", Resource),
     "entries": ("entry", Entry),
-    "primitives": ("primitive", Primitive),
 }
 
 

@@ -78,7 +78,6 @@ class Classifier:
                 self.holders.append((row, len(pattern)))
         self.holder_steps = Names(steps)
         """Function -> (which holder pattern, which of its names)."""
-        self.primitives = Names([(row.name, row.resource) for row in catalogue.primitives])
 
     def internal(self, function: str) -> Internal | None:
         rows = self.internals.get(function)
@@ -136,7 +135,8 @@ class Classifier:
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
         site = self.site(path[0], path, version, primitive, letter) if asleep and path else None
-        resource = self._from_primitives(crossed)
+        # The outermost that says anything: wait_on_bit says nothing, bit_wait_io below it does.
+        resource = next((row.resource for row in reversed(crossed) if row.resource is not None), None)
         if site is not None:
             resource = site.resource
             primitive = primitive if primitive not in (None, "schedule", "io_schedule") else site.primitive or primitive
@@ -195,15 +195,6 @@ class Classifier:
             if row.state is not None and not (row.state == "caller" and state not in (None, "caller")):
                 state = row.state
         return primitive, state
-
-    def _from_primitives(self, crossed: Sequence[Internal]) -> str | None:
-        """What the outermost primitive that says anything is for: wait_on_bit says nothing, bit_wait_io below it does."""
-        for row in reversed(crossed):
-            found = self.primitives.get(row.primitive) if row.primitive else ()
-            if found:
-                resource: str = found[0]
-                return resource
-        return None
 
     @staticmethod
     def _settle(state: str | None, letter: str | None) -> str | None:

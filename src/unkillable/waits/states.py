@@ -17,6 +17,10 @@ TRACED = "TASK_TRACED"
 ZOMBIE = "EXIT_ZOMBIE"
 DEAD = "EXIT_DEAD"
 PARKED = "TASK_PARKED"
+FROZEN = "TASK_FROZEN"
+"""Since 6.1: asleep in the freezer; before, TASK_UNINTERRUPTIBLE in __refrigerator()."""
+RTLOCK_WAIT = "TASK_RTLOCK_WAIT"
+"""PREEMPT_RT's spinlocks and rwlocks."""
 
 WAKES_ON_SIGKILL: dict[str, bool] = {
     RUNNING: True,
@@ -29,6 +33,8 @@ WAKES_ON_SIGKILL: dict[str, bool] = {
     ZOMBIE: False,
     DEAD: False,
     PARKED: False,
+    FROZEN: False,
+    RTLOCK_WAIT: False,
 }
 
 _LETTERS: dict[str, str | None] = {
