@@ -147,10 +147,10 @@ def _text(name: bytes) -> str:
     return name[:MAX_MEMBER_NAME].decode("utf-8", "surrogateescape")
 
 
-def zip_members(file: io.BufferedIOBase) -> Iterator[Member]:
+def zip_members(file: str | io.BytesIO) -> Iterator[Member]:
     """The files of a zip archive. Raises Damaged where its directory is unreadable."""
     try:
-        archive = zipfile.ZipFile(file)  # type: ignore[arg-type]
+        archive = zipfile.ZipFile(file)
         entries = archive.infolist()
     except Exception as error:  # zipfile raises BadZipFile, OSError, struct.error, NotImplementedError ...
         raise Damaged(f"the zip archive is damaged ({error})") from None

@@ -117,8 +117,7 @@ def _file(path: str) -> Iterator[Source | Problem]:
             return
         content = unpack(File(path))
         if is_zip(content.head):
-            with open(path, "rb") as archive:
-                yield from _members(path, zip_members(archive))
+            yield from _members(path, zip_members(path))
         elif is_tar(content.head):
             yield from _members(path, tar_members(Cursor(lambda: unpack(File(path)), content)))
         else:
