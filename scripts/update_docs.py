@@ -24,7 +24,7 @@ from tests import docs_examples as docs  # noqa: E402
 EXAMPLE = "examples/frozen-5.10.log.xz"
 PICTURE = ROOT / "docs" / "images" / "verdict.png"
 WIDTH = 1180
-CLIPS = (("", 350), ("#graph", 340))
+CLIPS = (("", 350), ("#graph", 315))
 """Places of the report and the height in pixels that is shown of each, one below the other."""
 
 
