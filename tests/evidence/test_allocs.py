@@ -96,3 +96,9 @@ def test_other_words(line: str) -> None:
 @given(st.lists(st.one_of(st.sampled_from(STALL.splitlines()), st.text(max_size=80)), max_size=30), st.integers(0, 60))
 def test_mutated_lines_raise_nothing(lines: list[str], cut: int) -> None:
     read([line[: len(line) - cut] if index % 3 == 0 else line for index, line in enumerate([STALL.splitlines()[0], *lines])])
+
+
+def test_the_stall_of_7_2_is_in_seconds():
+    # constructed from 7.2 mm/page_alloc.c:4771
+    (alloc,) = read("e1: page allocation stall for 21 secs: order:0, mode:0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)").finish().allocs
+    assert (alloc.comm, alloc.kind, alloc.seconds, alloc.order) == ("e1", "stall", 21.0, 0)

@@ -94,30 +94,40 @@ def _waits(graph: Builder, ident: str, one: Chosen) -> None:
     graph.edge(ident, target, "waits-for", inferred=waiter.inferred, lines=waiter.lines[-1:])
 
 
+def _last_locks(evidence: Evidence) -> dict[int, HeldLock]:
+    """Each task's last lock in the latest list of it."""
+    last: dict[int, HeldLock] = {}
+    for lock in evidence.locks:
+        if lock.pid is not None:
+            known = last.get(lock.pid)
+            if known is None or lock.snapshot > known.snapshot or lock.index >= known.index:
+                last[lock.pid] = lock
+    return last
+
+
 def _blockers(graph: Builder, evidence: Evidence) -> None:
+    last = _last_locks(evidence)
     for fact in evidence.blockers:
         waiter = graph.task(fact.pid, fact.comm)
-        instance = f"#{fact.owner_comm}/{fact.owner_pid}" if fact.owner_pid is not None else f"#unknown-{fact.pid}"
-        lock = graph.node(f"resource:{fact.lock}{instance}", "resource", f"{fact.lock} of {fact.owner_comm or 'an unknown owner'}")
+        owner = f"{fact.owner_comm}/{fact.owner_pid}" if fact.owner_pid is not None else None
+        name = f"{fact.lock} {last[fact.pid].name}" if fact.pid in last else f"{fact.lock} of {owner or 'an unknown owner'}"
+        lock = graph.node(f"resource:{fact.lock}#{owner or f'unknown-{fact.pid}'}", "resource", name)
         lines = (Quote(fact.line, fact.text.strip()),)
         graph.edge(waiter, lock, "waits-for", inferred=False, lines=lines)
         if fact.owner_pid is not None:
-            owner = graph.task(fact.owner_pid, fact.owner_comm)
-            graph.edge(lock, owner, "held-by", inferred=False, lines=lines)
+            graph.edge(lock, graph.task(fact.owner_pid, fact.owner_comm), "held-by", inferred=False, lines=lines)
 
 
 def _locks(graph: Builder, evidence: Evidence, chosen: Sequence[Chosen]) -> None:
     """lockdep's lists: a sleeping task's last lock is the one it waits for if its wait is for a lock."""
     waits_for_lock = {one.waiter.pid for one in chosen if one.waiter.resource in _LOCK_KEYS and one.waiter.role != "reclaims"}
-    last: dict[int, HeldLock] = {}
-    for lock in evidence.locks:
-        if lock.pid is not None and (lock.pid not in last or lock.snapshot > last[lock.pid].snapshot or lock.index >= last[lock.pid].index):
-            last[lock.pid] = lock
-    wanted = {pid: lock for pid, lock in last.items() if pid in waits_for_lock}
-    idents = {_identity(lock): lock for lock in wanted.values()}
+    wanted = {pid: lock for pid, lock in _last_locks(evidence).items() if pid in waits_for_lock}
+    named = {fact.pid for fact in evidence.blockers}
+    idents = {_identity(lock) for pid, lock in wanted.items() if pid not in named}
     for pid, lock in wanted.items():
-        node = graph.node(f"resource:lock:{_identity(lock)}", "resource", lock.name, lock.address)
-        graph.edge(f"task:{pid}", node, "waits-for", inferred=True, lines=(Quote(lock.line, lock.text.strip()),))
+        if pid not in named:
+            node = graph.node(f"resource:lock:{_identity(lock)}", "resource", lock.name, lock.address)
+            graph.edge(f"task:{pid}", node, "waits-for", inferred=True, lines=(Quote(lock.line, lock.text.strip()),))
     for lock in evidence.locks:
         if lock.pid is None or _identity(lock) not in idents:
             continue
@@ -125,10 +135,8 @@ def _locks(graph: Builder, evidence: Evidence, chosen: Sequence[Chosen]) -> None
         if mine is not None and _identity(mine) == _identity(lock):
             continue
         owner = graph.task(lock.pid, lock.comm)
-        graph.edge(
-            f"resource:lock:{_identity(lock)}", owner, "held-by", inferred=lock.address is None,
-            lines=(Quote(lock.line, lock.text.strip()),),
-        )
+        lines = (Quote(lock.line, lock.text.strip()),)
+        graph.edge(f"resource:lock:{_identity(lock)}", owner, "held-by", inferred=lock.address is None, lines=lines)
 
 
 def _identity(lock: HeldLock) -> str:

@@ -129,7 +129,21 @@ def collect(evidence: Evidence) -> list[Subject]:
             subject.hung_seconds, subject.hung_at = hung.seconds, hung.time
         if len(subject.hung_quotes) < 3:
             subject.hung_quotes.append(Quote(hung.line, hung.text.strip()))
+    for subject in subjects.values():
+        if subject.hung:
+            subject.views = _settled(subject.views)
     return list(subjects.values())
+
+
+def _settled(views: list[View]) -> list[View]:
+    """khungtaskd's word on a wait holds for every sighting of the task in the same function."""
+    places = {view.wait.function for view in views if view.wait is not None and view.sighting.origin == "hung-task"}
+    return [
+        View(view.sighting, msgspec.structs.replace(view.wait, task_state=states.UNINTERRUPTIBLE, killable=False))
+        if view.wait is not None and view.wait.asleep and view.wait.killable is None and view.wait.function in places
+        else view
+        for view in views
+    ]
 
 
 def latest_dump(subjects: Iterable[Subject]) -> int:

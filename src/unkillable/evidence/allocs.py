@@ -17,9 +17,9 @@ from unkillable.klog.record import Record
 
 _MASK = r"(?P<mask>0x[0-9a-fA-F]{1,16}|0)(?:\((?P<names>[^()]{0,600})(?P<end>\))?)?"
 # `x: page allocation failure. order:1, mode:0x20` (to 2.6.38), `failure: order:0, mode:0x..` (since 2.6.39), names in
-# brackets and nodemask since 4.6. 4.10 misspelt the stall as `alloction`.
+# brackets and nodemask since 4.6. 4.10 misspelt the stall as `alloction`; 7.2 (mm/page_alloc.c:4771) has it again, in seconds.
 _PAGES = re.compile(
-    r": page alloc(?:a)?tion (?:failure[.:]|stalls for (?P<ms>\d{1,9})ms,) ?order:(?P<order>\d{1,3})"
+    r": page alloc(?:a)?tion (?:failure[.:]|stalls? for (?P<stalled>\d{1,9})(?P<unit>ms,| secs:)) ?order:(?P<order>\d{1,3})"
     r"(?:, ?mode:" + _MASK + ")?"
 )
 # mm/vmalloc.c:2529 of 5.10; since 5.13 `vmalloc error: size 1, failed to allocate pages`, :3898 of 7.3.
@@ -46,8 +46,9 @@ class AllocSection:
         self.comm = before(match, COMM_KEPT)
         self.pid: int | None = None
         self.order = integer(found.get("order"))
-        milliseconds = integer(found.get("ms"))
-        self.seconds = milliseconds / 1000 if milliseconds is not None else None
+        stalled = integer(found.get("stalled"))
+        unit = 1000 if found.get("unit") == "ms," else 1
+        self.seconds = stalled / unit if stalled is not None else None
         self.mode = hexadecimal(found.get("mask"))
         printed = found.get("names")
         if printed is not None and not found.get("end"):

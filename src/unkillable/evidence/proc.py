@@ -16,6 +16,7 @@ from unkillable.evidence.proc_tasks import Scan
 from unkillable.evidence.psi import Buffer, System, parse_config
 from unkillable.evidence.reader import EvidenceReader
 from unkillable.evidence.types import Evidence
+from unkillable.klog.compression import Damaged
 from unkillable.klog.streams import File, Part, Source
 
 MOST_TASKS = KEEP["tasks"]
@@ -139,13 +140,19 @@ def _kernel_log(path: str | None) -> tuple[Evidence | None, list[str]]:
     """The kernel's log, without waiting for more."""
     if path is None:
         return None, []
+    parts: list[bytes] = []
     try:
-        file, parts = File(path), []
-        size = 0
-        while size < _KMSG_LIMIT and (data := file.read(1 << 16)):  # /dev/kmsg gives one message at a time
-            parts.append(data)
-            size += len(data)
-        file.close()
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            file = File(fd)
+            size = 0
+            while size < _KMSG_LIMIT and (data := file.read(1 << 16)):  # /dev/kmsg gives one message at a time
+                parts.append(data)
+                size += len(data)
+        except Damaged:
+            pass  # what was read of it counts
+        finally:
+            os.close(fd)
     except OSError as error:
         why = (
             "run as root, or set kernel.dmesg_restrict=0"
