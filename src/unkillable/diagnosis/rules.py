@@ -174,7 +174,9 @@ def lock_contention(case: Case) -> Verdict | None:
     owner = [edge for edge in case.graph.edges.values() if edge.kind == "held-by" and edge.source in targets]
     held = ""
     if owner:
-        held = f", held by {case.graph.nodes[owner[0].target].label}"
+        holder = next((one for one in case.waiters if f"task:{one.pid}" == owner[0].target), None)
+        where = f", which {'sleeps' if holder.state != 'R' else 'runs'} in {holder.function}" if holder and holder.function else ""
+        held = f"; {case.graph.nodes[owner[0].target].label} holds it{where}"
     elif row is not None and row.kind in ("lock", "cache-entry"):
         held = "; the log does not show who holds it"
     kill = "which SIGKILL cannot end" if members[0].killable is False else "which SIGKILL would end" if members[0].killable else ""
