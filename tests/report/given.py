@@ -56,7 +56,9 @@ def parsed(svg: str) -> ET.Element:
 def deadlock() -> Diagnosis:
     """Two tasks in a cycle, five more behind them, a stuck victim."""
     behind = [waiter(pid, f"e{pid}") for pid in range(10, 15)]
-    nodes = [Node(f"task:{one.pid}", "task", f"{one.comm}/{one.pid}", "D in squashfs_cache_get") for one in behind]
+    nodes = [
+        Node(f"task:{one.pid}", "task", f"{one.comm}/{one.pid}", "D in squashfs_cache_get") for one in behind
+    ]
     edges = [Edge(node.id, "resource:entry", "waits-for") for node in nodes]
     nodes += [
         Node("task:1", "task", "init/1", "D in mutex_lock", critical=True),
@@ -130,8 +132,14 @@ def hostile(text: str = HOSTILE, count: int = 3) -> Diagnosis:
     quotes = (Quote(1, text),) * count
     nodes = [Node(f"task:{number}", "task", text, text, critical=number == 0) for number in range(count)]
     nodes += [Node(f"resource:{number}{text}", "resource", text) for number in range(count)]
-    edges = [Edge(f"task:{number}", f"resource:{number}{text}", "waits-for", False, quotes) for number in range(count)]
-    edges += [Edge(f"resource:{number}{text}", f"task:{(number + 1) % count}", "held-by", True) for number in range(count)]
+    edges = [
+        Edge(f"task:{number}", f"resource:{number}{text}", "waits-for", False, quotes)
+        for number in range(count)
+    ]
+    edges += [
+        Edge(f"resource:{number}{text}", f"task:{(number + 1) % count}", "held-by", True)
+        for number in range(count)
+    ]
     return Diagnosis(
         tool=text,
         source=text,

@@ -66,7 +66,9 @@ def test_a_browser_shows_it_without_complaint(name: str, tmp_path: Path) -> None
     dom, log = browse(render(one), tmp_path)
     assert "CONSOLE" not in log, log
     assert "Content Security Policy" not in log
-    assert re.findall(r"<h1>(.*?)</h1>", dom) == ["Reclaim livelock" if name.startswith("frozen") else "Lock contention"]
+    assert re.findall(r"<h1>(.*?)</h1>", dom) == [
+        "Reclaim livelock" if name.startswith("frozen") else "Lock contention"
+    ]
     assert "<script" not in dom
     if name.startswith("frozen"):
         assert markup.escape(one.verdict.summary, quote=False) in dom

@@ -9,7 +9,12 @@ import pytest
 from tests.report import given
 from unkillable.report import dot, mermaid
 
-DIAGNOSES = [given.deadlock(), given.hostile(), given.hostile("x" * 100_000, 20), given.hostile('"];\n}\nclick n0 "javascript:0"', 2)]
+DIAGNOSES = [
+    given.deadlock(),
+    given.hostile(),
+    given.hostile("x" * 100_000, 20),
+    given.hostile('"];\n}\nclick n0 "javascript:0"', 2),
+]
 
 
 def test_dot_of_a_deadlock() -> None:

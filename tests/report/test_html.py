@@ -83,11 +83,20 @@ def test_it_needs_nothing_from_anywhere(html: str) -> None:
 
 def test_its_policy_allows_its_style_and_nothing_else(html: str) -> None:
     page = Page(html)
-    (policy,) = [attributes["content"] for tag, attributes in page.elements if attributes.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in page.elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    assert not [tag for tag, attributes in page.elements if "style" in attributes], "the policy forbids style attributes"
+    assert (
+        policy
+        == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    assert not [tag for tag, attributes in page.elements if "style" in attributes], (
+        "the policy forbids style attributes"
+    )
 
 
 def test_its_structure_is_accessible(html: str) -> None:
@@ -160,7 +169,9 @@ def test_every_verdict_has_a_title_and_a_meaning(kind: str) -> None:
 
 
 def test_a_diagnosis_of_nothing_is_a_page() -> None:
-    empty = Diagnosis(source="-", verdict=Verdict("insufficient-evidence", "nothing", "low"), kernel=KernelInfo())
+    empty = Diagnosis(
+        source="-", verdict=Verdict("insufficient-evidence", "nothing", "low"), kernel=KernelInfo()
+    )
     page = Page(render(empty))
     assert page.text("h2") == ["Why", "The input"]
 
@@ -188,7 +199,13 @@ def test_pages_stay_small_and_say_what_they_leave_out() -> None:
     html = render(many)
     assert len(html) < 1_000_000
     seen = " ".join(Page(html).everything().split())
-    for words in ("640 tasks left out", "900 victims left out", "480 reports left out", "19,800 events left out", "4,950 boots left out"):
+    for words in (
+        "640 tasks left out",
+        "900 victims left out",
+        "480 reports left out",
+        "19,800 events left out",
+        "4,950 boots left out",
+    ):
         assert words in seen, words
 
 
@@ -218,7 +235,10 @@ def test_text_has_contrast_in_both_schemes(sheet: str) -> None:
     import unkillable.report.html as room
 
     css = (Path(room.__file__).parent / sheet).read_text()
-    schemes = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r"--ink:.*?\}", css, re.DOTALL)]
+    schemes = [
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+        for block in re.findall(r"--ink:.*?\}", css, re.DOTALL)
+    ]
     assert len(schemes) == 2
     for colours in schemes:
         grounds = [colours[name] for name in ("page", "face", "round", "bad-face") if name in colours]

@@ -24,7 +24,13 @@ def drawn(nodes: list[Node], edges: list[Edge], **more: object) -> Diagnosis:
 def test_tasks_alike_share_a_box() -> None:
     picture = pictures.fold(given.deadlock())
     titles = [box.title for box in picture.boxes]
-    assert titles == ["5 tasks: e10/10, e11/11, e12/12, …", "init/1", "hog/2", "squashfs block-cache entry", "mutex of hog"]
+    assert titles == [
+        "5 tasks: e10/10, e11/11, e12/12, …",
+        "init/1",
+        "hog/2",
+        "squashfs block-cache entry",
+        "mutex of hog",
+    ]
     assert picture.boxes[0].members == ("e10/10", "e11/11", "e12/12", "e13/13", "e14/14")
     assert picture.boxes[2].tag == "killed, does not die, in the cycle"
     assert sum(link.critical for link in picture.links) == 4
@@ -45,14 +51,20 @@ def test_tasks_that_differ_in_what_is_drawn_do_not_share_a_box() -> None:
 
 
 def test_a_task_that_waits_for_nothing_known_is_counted_not_drawn() -> None:
-    nodes = [Node("task:1", "task", "a/1"), Node("task:2", "task", "b/2"), Node("resource:a", "resource", "a")]
+    nodes = [
+        Node("task:1", "task", "a/1"),
+        Node("task:2", "task", "b/2"),
+        Node("resource:a", "resource", "a"),
+    ]
     picture = pictures.fold(drawn(nodes, [Edge("task:1", "resource:a", "waits-for")]))
     assert picture.loose == 1
     assert len(picture.boxes) == 2
 
 
 def test_edges_to_nodes_that_are_not_there_are_ignored() -> None:
-    picture = pictures.fold(drawn([Node("task:1", "task", "a/1")], [Edge("task:1", "resource:gone", "waits-for")]))
+    picture = pictures.fold(
+        drawn([Node("task:1", "task", "a/1")], [Edge("task:1", "resource:gone", "waits-for")])
+    )
     assert (len(picture.boxes), len(picture.links)) == (1, 0)
 
 
@@ -87,14 +99,19 @@ def test_no_graph_can_hang_the_layout(pairs: list[tuple[int, int]]) -> None:
 
 def test_no_two_shapes_overlap_and_all_are_inside() -> None:
     for one in (given.deadlock(), given.hostile(), *(given.of_log(log) for log in given.LOGS)):
-        drawing = layout.place(pictures.fold(one))
+        picture = pictures.fold(one)
+        if not picture.boxes:
+            continue
+        drawing = layout.place(picture)
         for shape in drawing.shapes:
             assert shape.x >= 0
             assert shape.y >= 0
             assert shape.x + shape.width <= drawing.width
             assert shape.y + shape.height <= drawing.height
         for a, b in combinations(drawing.shapes, 2):
-            apart = a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y
+            apart = (
+                a.x + a.width <= b.x or b.x + b.width <= a.x or a.y + a.height <= b.y or b.y + b.height <= a.y
+            )
             assert apart, (a.box.title, b.box.title)
 
 
@@ -150,9 +167,22 @@ def test_no_timeline_without_two_times() -> None:
     assert pictures.wait_graph(drawn([], [])) == ""
 
 
-@pytest.mark.parametrize("times", [(0.0, 1e300), (float("nan"), 1.0, 2.0), (float("-inf"), float("inf"), 1.0, 2.0), (5.0, 5.0000001), (-3.0, 4e9)])
+@pytest.mark.parametrize(
+    "times",
+    [
+        (0.0, 1e300),
+        (float("nan"), 1.0, 2.0),
+        (float("-inf"), float("inf"), 1.0, 2.0),
+        (5.0, 5.0000001),
+        (-3.0, 4e9),
+    ],
+)
 def test_odd_times_draw_or_do_not_but_never_fail(times: tuple[float, ...]) -> None:
-    events = tuple(Event(when, kind, "x", 1, when, number) for number, when in enumerate(times) for kind in ("oom", "hung"))
+    events = tuple(
+        Event(when, kind, "x", 1, when, number)
+        for number, when in enumerate(times)
+        for kind in ("oom", "hung")
+    )
     svg = pictures.timeline(drawn([], [], timeline=events))
     if svg:
         given.parsed(svg)

@@ -48,9 +48,14 @@ def test_fingerprints_outlive_pids_times_and_lines() -> None:
     later = msgspec.structs.replace(
         one,
         verdict=msgspec.structs.replace(one.verdict, summary="other pids", because=()),
-        waiters=tuple(msgspec.structs.replace(waiter, pid=(waiter.pid or 0) + 500, since=9.0, lines=()) for waiter in one.waiters),
+        waiters=tuple(
+            msgspec.structs.replace(waiter, pid=(waiter.pid or 0) + 500, since=9.0, lines=())
+            for waiter in one.waiters
+        ),
     )
-    prints = [[result["partialFingerprints"] for result in results(sarif.document(each))] for each in (one, later)]
+    prints = [
+        [result["partialFingerprints"] for result in results(sarif.document(each))] for each in (one, later)
+    ]
     assert prints[0] == prints[1]
     assert len({json.dumps(each) for each in prints[0]}) == len(prints[0])
 
@@ -67,5 +72,7 @@ def test_lines_of_the_bundled_logs_are_real(log: Path) -> None:
 def test_hostile_text_is_cleaned_and_bounded() -> None:
     text = sarif.render(given.hostile())
     assert not any(char in text for char in "\x00\x1b\x9b\u202e\u2066")
-    assert unquote(results(json.loads(text))[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+    assert unquote(
+        results(json.loads(text))[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    )
     assert len(sarif.render(given.hostile("x" * 1_000_000, 2))) < 4_000_000

@@ -32,7 +32,9 @@ def test_the_schema_says_what_it_is_and_closes_lists() -> None:
 def test_units_are_in_the_schema() -> None:
     parts = json_schema()["$defs"]
     assert parts["Waiter"]["properties"]["blocked_for"]["description"] == "Seconds, as khungtaskd says."
-    assert parts["OomReport"]["properties"]["time"]["description"] == "Seconds since boot.", "inherited from Fact"
+    assert parts["OomReport"]["properties"]["time"]["description"] == "Seconds since boot.", (
+        "inherited from Fact"
+    )
     assert parts["OomTask"]["properties"]["rss"]["description"] == "Pages."
 
 
@@ -46,7 +48,11 @@ def test_made_up_documents_are_valid_and_broken_ones_are_not() -> None:
     validator = jsonschema_rs.validator_for(json_schema())
     document = json.loads(to_json(given.deadlock()))
     validator.validate(document)
-    for broken in ({"schema": "unkillable.diagnosis/2"}, {"verdict": document["verdict"] | {"kind": "bad-luck"}}, {"boot": "one"}):
+    for broken in (
+        {"schema": "unkillable.diagnosis/2"},
+        {"verdict": document["verdict"] | {"kind": "bad-luck"}},
+        {"boot": "one"},
+    ):
         assert not validator.is_valid(document | broken), broken
 
 

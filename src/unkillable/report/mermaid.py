@@ -19,7 +19,9 @@ def render(diagnosis: Diagnosis) -> str:
         lines.append(f'  n{number}("{label}")' if box.kind == "task" else f'  n{number}(["{label}"])')
     for link in picture.links:
         words = link.words + (" (inferred)" if link.inferred else "")
-        lines.append(f'  n{link.source} {"-.->" if link.inferred else "-->"}|"{_escaped(words)}"| n{link.target}')
+        lines.append(
+            f'  n{link.source} {"-.->" if link.inferred else "-->"}|"{_escaped(words)}"| n{link.target}'
+        )
     if marked := [f"n{number}" for number, box in enumerate(picture.boxes) if box.critical]:
         lines.append("  classDef critical stroke:#b3261e,stroke-width:3px")
         lines.append(f"  class {','.join(marked)} critical")
@@ -29,5 +31,5 @@ def render(diagnosis: Diagnosis) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Entity codes for whatever Mermaid, Markdown or HTML could read as more than text (`%%{`, quotes, tags, #)."""
+    """Entity codes for all that Mermaid, Markdown or HTML could take for more than text."""
     return "".join(char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in text)

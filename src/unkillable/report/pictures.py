@@ -1,8 +1,8 @@
 """The wait-for graph as it is drawn: few boxes, however many tasks, and the pictures made of it.
 
-Tasks that wait for the same thing in the same function become one box; what is still too much is summed up.  `dot`,
-`mermaid` and the SVG draw the same boxes.  Sizes are bounded here, before anything is laid out: the layout of the
-largest picture takes a fraction of a second (a test measures it), so no log can make a report hang.
+Tasks that wait for the same thing in the same function become one box; what is still too much is summed up.
+`dot`, `mermaid` and the SVG draw the same boxes.  Sizes are bounded here, before anything is laid out: the
+layout of the largest picture takes a fraction of a second (a test measures it), so no log can hang a report.
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ def fold(diagnosis: Diagnosis, limit: int = MAX_BOXES) -> Picture:
         if edge.source in nodes and edge.target in nodes
     ]
     linked = {end for source, target, _, _ in edges for end in (source, target)}
-    loose = [ident for ident, node in nodes.items() if ident not in linked and not node.critical] if linked else []
+    loose = (
+        [ident for ident, node in nodes.items() if ident not in linked and not node.critical]
+        if linked
+        else []
+    )
     for ident in loose:
         del nodes[ident]
     tags = _tags(diagnosis, nodes)
@@ -105,7 +109,10 @@ def _tags(diagnosis: Diagnosis, nodes: Mapping[str, Node]) -> dict[str, str]:
 
 
 def _groups(
-    nodes: Mapping[str, Node], edges: Sequence[tuple[str, str, str, bool]], tags: Mapping[str, str], apart: set[str]
+    nodes: Mapping[str, Node],
+    edges: Sequence[tuple[str, str, str, bool]],
+    tags: Mapping[str, str],
+    apart: set[str],
 ) -> list[list[str]]:
     """Node ids that share a box; tasks alike in everything that is drawn do."""
     out: dict[str, set[tuple[str, str, bool]]] = defaultdict(set)
@@ -117,7 +124,13 @@ def _groups(
     for ident, node in nodes.items():
         alike: object = ident
         if node.kind == "task" and ident not in apart:
-            alike = (node.detail, node.critical, tags.get(ident), frozenset(out[ident]), frozenset(into[ident]))
+            alike = (
+                node.detail,
+                node.critical,
+                tags.get(ident),
+                frozenset(out[ident]),
+                frozenset(into[ident]),
+            )
         groups[alike].append(ident)
     return list(groups.values())
 
@@ -125,7 +138,14 @@ def _groups(
 def _box(group: Sequence[Node], tag: str) -> Box:
     first = group[0]
     names = tuple(_text(node.label, _NAME) for node in group)
-    return Box(first.kind, _title(names), _text(first.detail or "", _DETAIL), tag, any(node.critical for node in group), names)
+    return Box(
+        first.kind,
+        _title(names),
+        _text(first.detail or "", _DETAIL),
+        tag,
+        any(node.critical for node in group),
+        names,
+    )
 
 
 def _title(names: Sequence[str]) -> str:
@@ -138,7 +158,9 @@ def _text(text: str, limit: int) -> str:
     return cut(clean(text[: limit + 1]), limit)
 
 
-def _links(edges: Iterable[tuple[str, str, str, bool]], place: Mapping[str, int], cycle: Sequence[str]) -> list[Link]:
+def _links(
+    edges: Iterable[tuple[str, str, str, bool]], place: Mapping[str, int], cycle: Sequence[str]
+) -> list[Link]:
     around = set(zip(cycle, (*cycle[1:], *cycle[:1]), strict=True))
     found: dict[tuple[int, int, str], Link] = {}
     for source, target, kind, inferred in edges:
@@ -179,7 +201,9 @@ def _bounded(boxes: list[Box], links: list[Link], limit: int) -> tuple[list[Box]
             continue
         known = found.get(key)
         found[key] = Link(
-            *key, link.inferred and (known is None or known.inferred), link.critical or (known is not None and known.critical)
+            *key,
+            link.inferred and (known is None or known.inferred),
+            link.critical or (known is not None and known.critical),
         )
     return result, list(found.values())
 
@@ -187,14 +211,15 @@ def _bounded(boxes: list[Box], links: list[Link], limit: int) -> tuple[list[Box]
 def sentence(picture: Picture, link: Link) -> str:
     """The arrow in words, for those who do not see it."""
     inferred = " (inferred)" if link.inferred else ""
-    return f"{picture.boxes[link.source].title} {_VERBS.get(link.kind, link.kind)} {picture.boxes[link.target].title}{inferred}"
+    source, target = picture.boxes[link.source].title, picture.boxes[link.target].title
+    return f"{source} {_VERBS.get(link.kind, link.kind)} {target}{inferred}"
 
 
 _VERBS = {"waits-for": "→ waits for →", "held-by": "→ is held by →", "needs": "→ may need →"}
 
 
 def wait_graph(diagnosis: Diagnosis, standalone: bool = True) -> str:
-    """The wait-for graph as SVG, or nothing where there is no graph; `standalone` adds styles and the XML namespace."""
+    """The wait-for graph as SVG; nothing without a graph.  `standalone` adds styles and the XML namespace."""
     from unkillable.report.html import graph  # igraph is loaded only where a picture is drawn
 
     return graph.draw(fold(diagnosis), standalone)

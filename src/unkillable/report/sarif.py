@@ -1,4 +1,4 @@
-"""A diagnosis as SARIF 2.1.0, for code scanning pages, CI annotations and editors that open a log at a line."""
+"""A diagnosis as SARIF 2.1.0: for code scanning pages, CI, and editors that open a log at a line."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def _waiter(diagnosis: Diagnosis, waiter: Waiter, seen: Counter[str]) -> dict[st
     text += f" ({waiter.task_state})" if waiter.task_state else ""
     text += f" for {waiter.resource.replace('-', ' ')}" if waiter.resource else ""
     text += ": SIGKILL cannot wake it"
-    key = "|".join(("waiter", diagnosis.verdict.kind, waiter.comm or "", waiter.function or "", waiter.resource or ""))
+    key = "|".join(
+        ("waiter", diagnosis.verdict.kind, waiter.comm or "", waiter.function or "", waiter.resource or "")
+    )
     seen[key] += 1
     result = _result(diagnosis, text, waiter.lines, f"{key}|{seen[key]}")
     result["properties"] = {
@@ -123,7 +125,9 @@ def _result(diagnosis: Diagnosis, text: str, quotes: Sequence[Quote], key: str) 
         "message": {"text": _text(text)},
         "locations": [_location(diagnosis, located[0] if located else None)],
         # Neither pids nor times nor line numbers: the same hang on the next boot is the same result.
-        "partialFingerprints": {"hang/v1": hashlib.sha256(key.encode(errors="backslashreplace")).hexdigest()[:32]},
+        "partialFingerprints": {
+            "hang/v1": hashlib.sha256(key.encode(errors="backslashreplace")).hexdigest()[:32]
+        },
     }
     if kind in KINDS:
         result["ruleIndex"] = KINDS.index(kind)

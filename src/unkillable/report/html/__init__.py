@@ -1,8 +1,8 @@
 """A diagnosis as one HTML file that can be mailed and read anywhere: no network, no script.
 
-The order is that of a person with a frozen device: what it is, why we say so, who waits for whom, what happened when,
-the tasks, the memory, what to capture next time, what to do.  Lists are bounded; where something is left out the page
-says how much, and that the JSON document has it.
+The order is that of a person with a frozen device: what it is, why we say so, who waits for whom, what
+happened when, the tasks, the memory, what to capture next time, what to do.  Lists are bounded; where
+something is left out the page says how much, and that the JSON document has it.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _ends(items: Sequence[Item], limit: int) -> Part[Item]:
 
 
 def _bars(memory: Memory) -> list[Bar]:
-    """What the memory went to, as shares of all of it (or of the largest figure, where the total is not shown)."""
+    """What the memory went to, as shares of all of it (without a total: of the largest figure)."""
     swap = memory.swap_total_kib
     used = swap - memory.swap_free_kib if swap and memory.swap_free_kib is not None else None
     figures = [
@@ -127,7 +127,9 @@ def _bars(memory: Memory) -> list[Bar]:
     longest = max((kib for _, kib in known), default=0)
     if longest <= 0:
         return []
-    return [Bar(name, kib, round(max(100 * kib / longest, _SMALL if kib > 0 else 0), 2)) for name, kib in known]
+    return [
+        Bar(name, kib, round(max(100 * kib / longest, _SMALL if kib > 0 else 0), 2)) for name, kib in known
+    ]
 
 
 def _largest(report: OomReport) -> list[Row]:
@@ -135,4 +137,7 @@ def _largest(report: OomReport) -> list[Row]:
     page = report.meminfo.page_size if report.meminfo is not None else None
     killed = {kill.pid for kill in report.kills}
     tasks = sorted(report.tasks, key=lambda task: -(task.rss or 0))[:_LARGEST]
-    return [Row(task, task.rss * page if task.rss is not None and page else None, task.pid in killed) for task in tasks]
+    return [
+        Row(task, task.rss * page if task.rss is not None and page else None, task.pid in killed)
+        for task in tasks
+    ]

@@ -1,7 +1,7 @@
 """The timeline as SVG: one lane for each kind of event, bars for what lasted.
 
-Drawn by a template like the page around it: rectangles and lines need no drawing library, and the template gets
-escaping, the page's colours and dark mode for nothing.
+Drawn by a template like the page around it: rectangles and lines need no drawing library, and the template
+gets escaping, the page's colours and dark mode for nothing.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def _known(time: float | None) -> bool:
 def draw(diagnosis: Diagnosis, standalone: bool = True) -> str:
     """SVG text, or nothing where there are not two points in time."""
     timed = [event for event in diagnosis.timeline if _known(event.time)]
-    times = [time for event in timed for time in (event.time, event.until) if time is not None and _known(time)]
+    times = [
+        time for event in timed for time in (event.time, event.until) if time is not None and _known(time)
+    ]
     if len(set(times)) < 2:
         return ""
     scale = Scale(times)
@@ -142,8 +144,11 @@ def _mark_lanes(diagnosis: Diagnosis, timed: Sequence[Event], scale: Scale) -> l
             name = f"kill:{fates.get((event.pid, event.time), 'unknown')}"
         by_lane[name].append(event)
     lanes = []
-    for name in [*(name for name in _LANES if name in by_lane), *(name for name in by_lane if name not in _LANES)]:
-        title, colour, shape = _LANES.get(name, (name, "cool", "circle"))
+    for name in [
+        *(name for name in _LANES if name in by_lane),
+        *(name for name in by_lane if name not in _LANES),
+    ]:
+        title, colour, shape = _LANES.get(name, (name[:24], "cool", "circle"))
         spans = tuple(_bar(event, scale) for event in by_lane[name] if _known(event.until))
         lanes.append(Lane(title, colour, shape, _marks(by_lane[name], scale), spans))
     return lanes
@@ -157,13 +162,19 @@ def _bar(event: Event, scale: Scale) -> Bar:
 def _marks(events: Sequence[Event], scale: Scale) -> tuple[Mark, ...]:
     """Events that would cover each other become one mark."""
     groups: list[list[tuple[float, Event]]] = []
-    for x, event in sorted(((scale.x(event.time or 0.0), event) for event in events), key=lambda item: item[0]):
+    for x, event in sorted(
+        ((scale.x(event.time or 0.0), event) for event in events), key=lambda item: item[0]
+    ):
         if groups and x - groups[-1][0][0] < _TOGETHER:
             groups[-1].append((x, event))
         else:
             groups.append([(x, event)])
     return tuple(
-        Mark(group[0][0], len(group), "; ".join(f"{event.time:.3f} s: {event.text[:200]}" for _, event in group[:5]))
+        Mark(
+            group[0][0],
+            len(group),
+            "; ".join(f"{event.time:.3f} s: {event.text[:200]}" for _, event in group[:5]),
+        )
         for group in groups
     )
 
@@ -177,10 +188,25 @@ def _hung_lanes(timed: Sequence[Event], scale: Scale) -> list[Lane]:
     bars = []
     for events in reports.values():
         start = min(event.time for event in events if event.time is not None)
-        end = max((event.until for event in events if event.until is not None and _known(event.until)), default=start)
-        bars.append((Event(start, "hung", events[-1].text, until=end), events[0].text.partition(" blocked ")[0]))
+        end = max(
+            (event.until for event in events if event.until is not None and _known(event.until)),
+            default=start,
+        )
+        bars.append(
+            (Event(start, "hung", events[-1].text, until=end), events[0].text.partition(" blocked ")[0])
+        )
     bars.sort(key=lambda item: item[0].time or 0.0)
-    lanes = [Lane(f"Hung: {name[:20]}", "bad", "square", bars=(_bar(event, scale),)) for event, name in bars[:_BARS]]
+    lanes = [
+        Lane(f"Hung: {name[:20]}", "bad", "square", bars=(_bar(event, scale),))
+        for event, name in bars[:_BARS]
+    ]
     if rest := bars[_BARS:]:
-        lanes.append(Lane(f"Hung: {len(rest)} more", "bad", "square", bars=tuple(_bar(event, scale) for event, _ in rest)))
+        lanes.append(
+            Lane(
+                f"Hung: {len(rest)} more",
+                "bad",
+                "square",
+                bars=tuple(_bar(event, scale) for event, _ in rest),
+            )
+        )
     return lanes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unkillable.report.html import layout
 from unkillable.report.html.templates import fill, style
 from unkillable.report.pictures import Picture, sentence
@@ -20,7 +22,7 @@ def draw(picture: Picture, standalone: bool = True) -> str:
     return fill(
         "graph.svg.html",
         drawing=drawing,
-        worded=_worded(picture),
+        worded=_worded(drawing.arrows),
         sentences=[sentence(picture, link) for link in picture.links],
         tasks=sum(len(box.members) for box in picture.boxes if box.kind == "task"),
         resources=sum(len(box.members) for box in picture.boxes if box.kind == "resource"),
@@ -28,12 +30,12 @@ def draw(picture: Picture, standalone: bool = True) -> str:
     )
 
 
-def _worded(picture: Picture) -> list[bool]:
-    """Which arrows have their words beside them: of several alike that leave one box the first is enough."""
-    seen: set[tuple[int, str, bool]] = set()
+def _worded(arrows: Sequence[layout.Arrow]) -> list[bool]:
+    """Which have their words beside them: of several alike that leave one side of a box the first is enough."""
+    seen: set[tuple[int, str, bool, str]] = set()
     found = []
-    for link in picture.links:
-        key = (link.source, link.kind, link.inferred)
-        found.append(key not in seen and len(picture.links) <= _WORDS_LIMIT)
+    for arrow in arrows:
+        key = (arrow.link.source, arrow.link.kind, arrow.link.inferred, arrow.anchor)
+        found.append(key not in seen and len(arrows) <= _WORDS_LIMIT)
         seen.add(key)
     return found

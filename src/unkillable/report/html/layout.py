@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,7 +17,10 @@ WIDTH = 196
 _GAP_X, _GAP_Y, _MARGIN = 84, 20, 8
 _LINE = {"title": 17, "detail": 15, "tag": 15}
 _PADDING = {"task": 18, "resource": 30}
-_COLUMNS = {"task": {"title": 23, "detail": 28, "tag": 26}, "resource": {"title": 20, "detail": 23, "tag": 23}}
+_COLUMNS = {
+    "task": {"title": 23, "detail": 28, "tag": 26},
+    "resource": {"title": 20, "detail": 23, "tag": 23},
+}
 _LINES = {"title": 4, "detail": 3, "tag": 2}
 _APART = 9
 """From the middle of a side, where arrows both leave and arrive."""
@@ -66,17 +69,18 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 def place(picture: Picture) -> Drawing:
-    """Lays a picture out; its size is bounded by `fold`, so this ends soon."""
+    """Lays out a picture of at least one box; its size is bounded by `fold`, so this ends soon."""
     points, bends = _layered(len(picture.boxes), [(link.source, link.target) for link in picture.links])
     wrapped = [_wrapped(box) for box in picture.boxes]
     heights = [_height(box, lines) for box, lines in zip(picture.boxes, wrapped, strict=True)]
     row = max(heights, default=0) + _GAP_Y
-    everywhere = [*points, *(point for bend in bends for point in bend)]
-    top = min((point[1] for point in everywhere), default=0.0)
+    extents = [(y * row, height / 2) for (_, y), height in zip(points, heights, strict=True)]
+    extents += [(y * row, 0.0) for bend in bends for _, y in bend]
+    lift = _MARGIN - min(y - half for y, half in extents)
 
     def at(point: Point) -> Point:
         """Left edge of the column and middle of the row."""
-        return _MARGIN + point[0] * (WIDTH + _GAP_X), _MARGIN + row / 2 + (point[1] - top) * row
+        return _MARGIN + point[0] * (WIDTH + _GAP_X), lift + point[1] * row
 
     shapes = tuple(
         _shape(box, lines, height, at(point))
@@ -87,18 +91,17 @@ def place(picture: Picture) -> Drawing:
         _arrow(link, shapes, [at(point) for point in bend], busy)
         for link, bend in zip(picture.links, bends, strict=True)
     )
-    far = [at(point) for point in everywhere]
-    width = max((x for x, _ in far), default=0.0) + WIDTH + _MARGIN
-    height = max((y for _, y in far), default=0.0) + row / 2 + _MARGIN
+    width = max(shape.x for shape in shapes) + WIDTH + _MARGIN
+    height = max(y + half for y, half in extents) + lift + _MARGIN
     return Drawing(width, height, shapes, arrows)
 
 
 def _layered(count: int, edges: Sequence[tuple[int, int]]) -> tuple[list[Point], list[list[Point]]]:
     """Column and row of each box, and of each bend of an edge that passes other columns.
 
-    igraph finds the layers; the bends are vertices that we add, one in each layer that an edge passes, before the
-    layers are ordered.  igraph 1.0 adds and returns such bends too, but under the number of another edge as soon as
-    a short edge comes before a long one.
+    igraph finds the layers; the bends are vertices that we add, one in each layer that an edge passes, before
+    the layers are ordered.  igraph 1.0 adds and returns such bends too, but under the number of another
+    edge as soon as a short edge comes before a long one.
     """
     import igraph  # takes a moment to load, and only pictures need it
 
@@ -120,9 +123,24 @@ def _wrapped(box: Box) -> list[tuple[str, str]]:
     """Role and text of each line."""
     found: list[tuple[str, str]] = []
     for role, text in (("title", box.title), ("detail", box.detail), ("tag", box.tag)):
-        lines = textwrap.wrap(text, _COLUMNS[box.kind][role], max_lines=_LINES[role], placeholder=" …")
+        lines = _lines(text, _COLUMNS[box.kind][role])
+        if len(lines) > _LINES[role]:
+            lines = [*lines[: _LINES[role] - 1], lines[_LINES[role] - 1] + " …"]
         found += [(role, line) for line in lines]
     return found
+
+
+def _lines(text: str, columns: int) -> list[str]:
+    """Wraps at spaces, and after the underscores of names."""
+    lines = [""]
+    for piece in re.findall(r"[^\s_]*(?:_+|\s+|$)", text):
+        if len(lines[-1]) + len(piece.rstrip()) > columns and lines[-1]:
+            lines.append("")
+        while len(piece.rstrip()) > columns:
+            lines[-1], piece = piece[:columns], piece[columns:]
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _height(box: Box, lines: Sequence[tuple[str, str]]) -> float:
@@ -174,8 +192,16 @@ def _arrow(link: Link, shapes: Sequence[Shape], bends: Sequence[Point], busy: se
     for (x1, y1), (x2, y2) in pairwise(points):
         half = (x1 + x2) / 2
         path += f" C{_number(half)} {_number(y1)} {_number(half)} {_number(y2)} {_number(x2)} {_number(y2)}"
-    above = points[1][1] > start[1] or (forward and points[1][1] == start[1])
-    return Arrow(link, path, start[0] + (8 if forward else -8), start[1] + (-6 if above else 14), "start" if forward else "end")
+    # Beside the curve, not on it; at a side with arrows in both directions each keeps to its own half.
+    down = points[1][1] - start[1]
+    above = forward if start[1] != shapes[link.source].middle or abs(down) < _APART else down > 0
+    return Arrow(
+        link,
+        path,
+        start[0] + (8 if forward else -8),
+        start[1] + (-6 if above else 15),
+        "start" if forward else "end",
+    )
 
 
 def _number(value: float) -> str:

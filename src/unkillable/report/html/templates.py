@@ -1,7 +1,7 @@
 """The templates, and what stands between them and text from a log.
 
-Whatever a template prints passes `_untrusted` first: control characters and bidirectional overrides become visible
-escapes, endless strings are cut, and Jinja escapes the rest.  A template cannot forget it.
+Whatever a template prints passes `_untrusted` first: control characters and bidirectional overrides become
+visible escapes, endless strings are cut, and Jinja escapes the rest.  A template cannot forget it.
 """
 
 from __future__ import annotations

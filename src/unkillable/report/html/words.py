@@ -7,19 +7,31 @@ from unkillable.waits.catalogue import load
 __all__ = ["CONFIDENCE", "ENTRY", "FATE", "KINDS", "TONE", "kill", "resource"]
 
 KINDS: dict[str, tuple[str, str]] = {
-    "deadlock": ("Deadlock", "Tasks wait for each other, or for something that will never come. Only a reboot ends it."),
+    "deadlock": (
+        "Deadlock",
+        "Tasks wait for each other, or for something that will never come. Only a reboot ends it.",
+    ),
     "unkillable-victim": (
         "Unkillable victim",
-        "The process chosen to free memory sleeps where SIGKILL cannot wake it, so its memory does not come back.",
+        "The process chosen to free memory sleeps where SIGKILL cannot wake it, so its memory stays taken.",
     ),
     "reclaim-livelock": (
         "Reclaim livelock",
-        "Memory is exhausted; tasks keep looking for pages, or wait behind one that does, and get next to nowhere.",
+        "Memory is exhausted; tasks look for pages, or wait behind one that does, and get nowhere.",
     ),
-    "lock-contention": ("Lock contention", "Tasks wait for a lock or a cache entry that somebody else keeps for very long."),
+    "lock-contention": (
+        "Lock contention",
+        "Tasks wait for a lock or a cache entry that somebody else keeps for very long.",
+    ),
     "io-stall": ("I/O stall", "Tasks wait for a device or a server that does not answer."),
-    "cached-error": ("Cached read error", "One failed read is served again and again, although a new read might succeed."),
-    "zombie": ("Zombies only", "Dead processes whose parent has not asked for their status. They hold no memory."),
+    "cached-error": (
+        "Cached read error",
+        "One failed read is served again and again, although a new read might succeed.",
+    ),
+    "zombie": (
+        "Zombies only",
+        "Dead processes whose parent has not asked for their status. They hold no memory.",
+    ),
     "no-hang": ("No hang", "Nothing in this log is stuck."),
     "insufficient-evidence": ("Not enough evidence", "This log does not show enough to name the cause."),
 }

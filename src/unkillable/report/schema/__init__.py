@@ -1,8 +1,8 @@
 """A diagnosis as JSON, and the JSON Schema it follows.
 
-The schema is a file of the package (`diagnosis-1.json`), so that it can be linked to and diffed.  `generate()` makes
-it from the types; a test holds that the file is what `generate()` gives.  msgspec's own schema knows nothing of the
-strings below an attribute, where the types of this project say units and closed lists, so they are read from source.
+The schema is a file of the package (`diagnosis-1.json`), so that it can be linked to and diffed; `generate()`
+makes it from the types, and a test compares the two.  msgspec's own schema knows nothing of the strings below an
+attribute, where the types of this project say units, so they are read from source.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 def to_json(diagnosis: Diagnosis, indent: int = 0) -> bytes:
-    """One JSON document, the same bytes for the same diagnosis; `indent` is the width of a level, 0 for one line."""
+    """One JSON document, the same bytes for the same diagnosis; on one line unless `indent` says how deep."""
     try:
         encoded = _ENCODER.encode(diagnosis)
     except UnicodeEncodeError:  # the name of an input file need not be UTF-8
@@ -134,6 +134,10 @@ def _attribute_docs(module: ModuleType) -> dict[str, dict[str, str]]:
         for field, below in zip(node.body, node.body[1:], strict=False):
             if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
                 continue
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str):
+            if (
+                isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            ):
                 docs[field.target.id] = " ".join(inspect.cleandoc(below.value.value).split())
     return found

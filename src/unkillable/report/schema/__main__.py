@@ -1,4 +1,4 @@
-"""`python -m unkillable.report.schema` writes diagnosis-1.json anew, after a type of the diagnosis has changed."""
+"""`python -m unkillable.report.schema` writes diagnosis-1.json anew, after a type has changed."""
 
 from __future__ import annotations
 
