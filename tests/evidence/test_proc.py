@@ -16,8 +16,8 @@ from tests.samples_file import SAMPLES
 from unkillable.errors import UserError
 from unkillable.evidence import proc_tasks
 from unkillable.evidence.proc import LiveResult, read_live, read_log, read_proc_tree
-from unkillable.evidence.proc_tasks import Scan, clean_comm, parse_stack, parse_stat
-from unkillable.evidence.psi import Buffer, parse_config, parse_mounts, parse_pressure, parse_zoneinfo
+from unkillable.evidence.proc_tasks import Scan, clean_comm, parse_stack, parse_stat, parse_syscall
+from unkillable.evidence.psi import Buffer
 from unkillable.evidence.types import Evidence, TaskSighting
 
 NOTHING = {"looks": 1, "interval": 0.0, "kmsg": None}
@@ -78,6 +78,7 @@ def test_a_task_with_sigkill_pending_in_d(stuck: LiveResult) -> None:
     assert functions(task)[:3] == ["schedule", "lab_do", "lab_write"]
     assert task.stack is not None
     assert task.stack.from_user
+    assert task.stack.user_pc == "0x47b7a0"
     assert task.stack.frames[1].module == "unklab"
     assert "SIGKILL pending" in task.text
 
@@ -103,6 +104,15 @@ def test_scheduler_functions_stand_for_what_the_file_leaves_out() -> None:
     assert [frame.symbol for frame in running.frames] == ["squashfs_cache_get", "filemap_fault"]
     assert parse_stack(b"", asleep=True) is None
     assert parse_stack(b"[<0>] 0xffffffffffffffff\n", asleep=True) is None
+
+
+def test_the_user_program_counter_of_a_blocked_task() -> None:
+    assert parse_syscall(b"1 0x1 0x3eead920 0xb 0x1b6 0x0 0x0 0x7ffea9a9f308 0x47b7a0\n") == "0x47b7a0"
+    assert (
+        parse_syscall(b"-1 0x7ffea9a9f308 0x401000\n") == "0x401000"
+    )  # in a page fault, not in a system call
+    for text in (b"running\n", b"", b"1 0x1", b"a b \x1b[1m"):
+        assert parse_syscall(text) is None
 
 
 def test_the_systems_state(stuck: LiveResult) -> None:
@@ -328,42 +338,6 @@ def test_any_name_survives(name: bytes) -> None:
     stat = parse_stat(b"12 (" + name + b") D 1 2 3 0 -1 64 0\n")
     assert stat is not None
     assert (stat.comm, stat.state, stat.ppid, stat.flags) == (clean_comm(name), "D", 1, 64)
-
-
-@given(st.text(max_size=400))
-def test_any_system_file(text: str) -> None:
-    parse_pressure("memory", text)
-    parse_zoneinfo(text)
-    parse_mounts(text)
-    parse_config(text.encode("utf-8", "replace"))
-
-
-def test_pressure_of_cpu_before_5_13_has_one_line() -> None:
-    fact = parse_pressure("cpu", "some avg10=12.34 avg60=1.00 avg300=0.10 total=5\n", 1.0)
-    assert fact is not None
-    assert (fact.some_avg10, fact.full_avg10) == (12.34, None)
-
-
-def test_page_size_follows_from_the_free_memory() -> None:
-    text = "Node 0, zone   Normal\n  pages free     1000\n        min      10\n        low      20\n        high     30\n"
-    assert [zone.free for zone in parse_zoneinfo(text, 4_000)] == [4_000]
-    assert [zone.min for zone in parse_zoneinfo(text, 63_000)] == [640]
-    assert [zone.high for zone in parse_zoneinfo(text)] == [120]
-
-
-def test_a_mount_over_the_root_counts() -> None:
-    root, types = parse_mounts(
-        "rootfs / rootfs rw 0 0\n/dev/root / squashfs ro 0 0\nproc /proc proc rw 0 0\n"
-    )
-    assert (root, types) == ("squashfs", ["squashfs"])
-
-
-def test_config_gz() -> None:
-    import gzip
-
-    packed = gzip.compress(b"#\nCONFIG_SQUASHFS=m\n# CONFIG_PSI is not set\nrubbish\n")
-    assert parse_config(packed) == {"SQUASHFS": "m", "PSI": "n"}
-    assert parse_config(packed[:20]) in ({}, {"SQUASHFS": "m"})
 
 
 def test_kmsg_records() -> None:

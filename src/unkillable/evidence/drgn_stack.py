@@ -33,6 +33,7 @@ def read_stack(prog: Any, trace: Iterable[Any], running: bool) -> Stack | None:
     """The stack of a `drgn.StackTrace`; `running`: the task was on a processor."""
     frames: list[Frame] = []
     from_user = interrupted = False
+    user_pc: str | None = None
     for count, frame in enumerate(trace):
         if count >= _DEEPEST:
             break
@@ -41,12 +42,15 @@ def read_stack(prog: Any, trace: Iterable[Any], running: bool) -> Stack | None:
         made = _frame(prog, frame)
         if made is None:
             from_user = frame.interrupted and bool(frames)
+            user_pc = f"0x{frame.pc:x}" if from_user else None
             break
         if running and frame.interrupted and frames and _INTERRUPT.match(frames[-1].function):
             frames.clear()
             interrupted = True
         frames.append(made)
-    return Stack(tuple(frames), interrupted=interrupted, from_user=from_user) if frames else None
+    if not frames:
+        return None
+    return Stack(tuple(frames), interrupted=interrupted, from_user=from_user, user_pc=user_pc)
 
 
 def _frame(prog: Any, frame: Any) -> Frame | None:

@@ -146,7 +146,9 @@ def _kernel_log(path: str | None) -> tuple[Evidence | None, list[str]]:
         try:
             file = File(fd)
             size = 0
-            while size < _KMSG_LIMIT and (data := file.read(1 << 16)):  # /dev/kmsg gives one message at a time
+            while size < _KMSG_LIMIT and (
+                data := file.read(1 << 16)
+            ):  # /dev/kmsg gives one message at a time
                 parts.append(data)
                 size += len(data)
         except Damaged:

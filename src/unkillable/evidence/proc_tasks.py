@@ -8,6 +8,7 @@ What /proc/PID tells, and what reading it can do to the reader:
 | status | Tgid, SigPnd, ShdPnd, Kthread (6.8)     | all              | nothing                                   |
 | wchan  | the innermost function that sleeps      | owner, root      | exec_update_lock (since 5.7)              |
 | stack  | the kernel stack                        | CAP_SYS_ADMIN    | exec_update_lock (5.7), cred_guard_mutex before |
+| syscall| the user's program counter, last field  | owner, root      | the same                                  |
 
 A task inside execve holds these locks, before 5.7 even while it reads its program from the disk, so that whoever
 reads its `stack` sleeps with it. Hence a thread of its own does the reading; if it gets nowhere it is left behind
@@ -105,6 +106,13 @@ def parse_stack(data: bytes, asleep: bool) -> Stack | None:
     if stack is None or not asleep or stack.frames[0].function in ("schedule", "__schedule"):
         return stack
     return msgspec.structs.replace(stack, frames=(_SCHEDULE, *stack.frames))
+
+
+def parse_syscall(data: bytes) -> str | None:
+    """The user program counter of a blocked task from /proc/PID/syscall (`running` of another): as a console's `RIP: 0033:`."""
+    fields = data.split()
+    known = len(fields) in (3, 9) and re.fullmatch(rb"0x[0-9a-f]{1,16}", fields[-1])
+    return fields[-1].decode() if known else None
 
 
 def _killed(stat: Stat, status: dict[str, str]) -> bool | None:
@@ -227,6 +235,8 @@ class Scan:
             stack = parse_stack(buffer.read(f"{base}/stack"), state in _ASLEEP)
             self.refused += buffer.error in _REFUSED
             self.no_stacks += buffer.error == errno.ENOENT
+        if urgent and stack is not None and (pc := parse_syscall(buffer.read(f"{base}/syscall"))):
+            stack = msgspec.structs.replace(stack, user_pc=pc)
         if state in _ASLEEP:
             wchan = buffer.read(f"{base}/wchan").decode("ascii", "replace").strip()[:128]
             wchan = None if wchan in ("", "0") or not wchan.isprintable() else wchan

@@ -53,6 +53,7 @@ _COUNTER = re.compile(
 _CONFIG = re.compile(
     r"^CONFIG_([A-Z0-9_]{1,100})=(\S{1,100})$|^# CONFIG_([A-Z0-9_]{1,100}) is not set$", re.MULTILINE
 )
+_FS_TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MACHINES = (
     (re.compile(r"x86_64|amd64"), "x86_64"),
     (re.compile(r"i[3-6]86"), "i386"),
@@ -253,7 +254,7 @@ def parse_mounts(text: str) -> tuple[str | None, list[str]]:
     types: dict[str, None] = {}
     for line in text.split("\n", _MOUNTS_LIMIT)[:_MOUNTS_LIMIT]:
         fields = line.split(" ")
-        if len(fields) < 4:
+        if len(fields) < 4 or not _FS_TYPE.fullmatch(fields[2]):
             continue
         if fields[1] == "/" and fields[2] != "rootfs":
             root = fields[2]  # a later mount covers an earlier one
