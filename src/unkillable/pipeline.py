@@ -56,9 +56,9 @@ def _key(one: Diagnosis) -> tuple[int, int]:
 
 
 def _summary(one: Diagnosis) -> BootSummary:
-    lines = [event.line for event in one.timeline] or [0]
+    verdict = one.verdict
     return BootSummary(
-        one.source, one.boot, one.verdict.kind, one.verdict.summary, one.verdict.confidence, one.kernel.release, min(lines), max(lines)
+        one.source, one.boot, verdict.kind, verdict.summary, verdict.confidence, one.kernel.release, one.first_line, one.last_line
     )
 
 
@@ -69,11 +69,13 @@ def _diagnoses(
         if isinstance(source, InputProblem):
             problems.append(Problem(source.name, source.reason))
             continue
-        for evidence in _evidence(source, problems, progress):
+        for evidence in _evidence(source, problems, progress, source.name in paths):
             yield diagnose(evidence)
 
 
-def _evidence(source: Source, problems: list[Problem], progress: Callable[[Source, int], None] | None) -> Iterator[Evidence]:
+def _evidence(
+    source: Source, problems: list[Problem], progress: Callable[[Source, int], None] | None, named: bool
+) -> Iterator[Evidence]:
     reader = EvidenceReader(source, (lambda count: progress(source, count)) if progress else None)
     useful = 0
     for evidence in reader.boots():
@@ -83,7 +85,7 @@ def _evidence(source: Source, problems: list[Problem], progress: Callable[[Sourc
     problems.extend(Problem(source.name, reason) for reason in reader.reader.problems)
     if not useful:
         found = reader.reader.summary or "text without a single kernel message"
-        problems.append(Problem(source.name, f"no kernel text in it: found {found}"))
+        problems.append(Problem(source.name, f"no kernel text in it: found {found}", failed=named))
 
 
 def is_kernel_log(evidence: Evidence) -> bool:
@@ -95,7 +97,7 @@ def is_kernel_log(evidence: Evidence) -> bool:
 
 def _nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None) -> str:
     if boot is not None and not problems:
-        return f"there is no boot {boot + 1} in the input; --format json lists all boots"
+        return f"there is no boot {boot + 1} in the input; without --boot, the report lists the boots there are"
     expected = "expected a kernel log (serial console, dmesg, journal, pstore, mail)"
     reasons: dict[str, list[str]] = {}
     for problem in problems:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.klog.make_samples import FOLDER, LINES
-
 from unkillable.klog import Reader, Record, Source, find_sources
 from unkillable.klog.streams import Part
 

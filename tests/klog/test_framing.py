@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.klog.klog_samples import FOLDER, LINES, read, read_bytes
 
+from tests.klog.klog_samples import FOLDER, LINES, read, read_bytes
 from unkillable.klog.rows import ROWS
 
 # Name of the sample: what the framing is called, which fields survive, kernel lines after which boot 1 begins.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.cli.output import forget_output, painter, wants_colour, write_file
 from unkillable.errors import UserError
+from unkillable.report.plain import clean
 
 if TYPE_CHECKING:
     from unkillable.diagnosis.types import Diagnosis
@@ -35,7 +36,7 @@ Examples:
 @click.option("--html", metavar="FILE", help="Also write the HTML report (one self-contained file).")
 @click.option("--boot", type=click.IntRange(min=1), metavar="N", help="Diagnose the Nth boot of the log instead of the worst.")
 @click.option("--full", is_flag=True, help="Text: every task with its stack, every event, all advice.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if the verdict is a hang (not for no-hang, zombie).")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 unless the verdict is no-hang or zombie.")
 @click.option("--live", is_flag=True, help="Diagnose this machine now, from /proc.")
 @click.option("--vmcore", metavar="FILE", help="Diagnose a memory dump (needs --vmlinux, and drgn).")
 @click.option("--vmlinux", metavar="FILE", help="The kernel with debug symbols, for --vmcore and --qmp.")
@@ -71,14 +72,16 @@ def command(
         from unkillable.report.html import render as render_html
 
         write_file(html, render_html(diagnosis).encode())
-    _emit(diagnosis, form, output, full)
+    try:
+        _emit(diagnosis, form, output, full)
+    except BrokenPipeError:
+        forget_output()  # `| head -1` read enough; the status still tells
     if exit_code and diagnosis.verdict.kind not in ("no-hang", "zombie"):
         raise click.exceptions.Exit(1)
-    if diagnosis.problems:
-        for problem in diagnosis.problems:
-            from unkillable.report.plain import clean
-
-            click.echo(clean(f"unkillable: {problem.name}: {problem.reason}"), err=True)
+    failed = [problem for problem in diagnosis.problems if problem.failed]
+    for problem in failed:
+        click.echo(clean(f"unkillable: {problem.name}: {problem.reason}"), err=True)
+    if failed:
         raise click.exceptions.Exit(2)
 
 
@@ -134,10 +137,10 @@ def _render(diagnosis: Diagnosis, form: str, full: bool, colour: bool) -> str:
     if form == "dot":
         from unkillable.report.dot import render as render_dot
 
-        return render_dot(diagnosis.graph)
+        return render_dot(diagnosis)
     from unkillable.report.mermaid import render as render_mermaid
 
-    return render_mermaid(diagnosis.graph)
+    return render_mermaid(diagnosis)
 
 
 class _Progress:

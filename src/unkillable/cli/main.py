@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -72,8 +71,9 @@ def main() -> NoReturn:
         sys.stderr.write("unkillable: interrupted\n")
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (head, less) went away; not an error.  Stop Python's own flush at exit from complaining.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from unkillable.cli.output import forget_output
+
+        forget_output()
         sys.exit(0)
     except MemoryError:
         fail("out of memory while reading; try a single file, or a smaller part of it")

@@ -26,6 +26,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         tool=f"unkillable {__version__}",
         source=evidence.source,
         boot=evidence.boot,
+        first_line=evidence.first_line,
+        last_line=evidence.last_line,
         verdict=verdict,
         kernel=evidence.kernel,
         victims=case.victims[:_KEEP],

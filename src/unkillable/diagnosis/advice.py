@@ -24,6 +24,8 @@ class Row(msgspec.Struct, frozen=True):
     since: str | None = None
     until: str | None = None
     """Kernel releases it works on."""
+    memory: bool = False
+    """Only where memory plays a part: short, reclaimed, or killed for."""
     no_swap: bool = False
     """Only where the log shows that there is no swap."""
     basis: str | None = None
@@ -43,6 +45,8 @@ def advise(case: Case, verdict: Verdict) -> tuple[Advice, ...]:
     found = []
     for row in rows():
         if verdict.kind not in row.kinds or (row.resources and not involved & set(row.resources)):
+            continue
+        if row.memory and not (case.victims or case.memory.short or case.reclaimers):
             continue
         if row.no_swap and case.memory.swap_total_kib not in (0, None):
             continue

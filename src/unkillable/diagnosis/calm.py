@@ -18,9 +18,14 @@ def zombies(case: Case) -> Verdict | None:
         return None
     first, sighting = dead[0]
     parent = next((one for one in case.subjects if one.pid == sighting.ppid), None) if sighting.ppid else None
-    owner = f"its parent {parent.name}" if parent else (f"its parent {sighting.ppid}" if sighting.ppid else "its parent")
+    if len(dead) > 1:
+        owner = "their parents have not called wait() for them"
+    elif parent or sighting.ppid:
+        owner = f"its parent {parent.name if parent else sighting.ppid} has not called wait() for it"
+    else:
+        owner = "its parent has not called wait() for it"
     number = f"{first.name} is a zombie" if len(dead) == 1 else f"{len(dead)} zombies ({', '.join(one.name for one, _ in dead[:4])})"
-    summary = f"{number}: dead already, memory freed, harmless; {owner} has not called wait() for it"
+    summary = f"{number}: dead already, memory freed, harmless; {owner}"
     because = [
         Statement(f"{one.name} is in state {seen.state}", False, (Quote(seen.line, seen.text.strip()),)) for one, seen in dead[:6]
     ]

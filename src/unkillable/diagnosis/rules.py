@@ -48,6 +48,7 @@ def lock_cycle(case: Case) -> Verdict | None:
         )
         for edge in edges
     ]
+    because += [Statement(one.text.strip(), False, (say.quoted(one),)) for one in case.evidence.crashes if one.kind == "lockdep"][:1]
     return Verdict("deadlock", summary, "high" if not inferred else "medium", tuple(because))
 
 
@@ -167,7 +168,8 @@ def lock_contention(case: Case) -> Verdict | None:
     moved = [one for one in (case.hung or case.persistent) if one.role in ("waits", "holds-and-waits")]
     if not moved:
         return None
-    function, members = by_function(moved)[0]
+    known = [one for one in moved if one.resource is not None]
+    function, members = by_function(known or moved)[0]
     row = case.resource(members[0].resource)
     what = row.title if row else "something the log does not name"
     targets = {edge.target for edge in case.graph.edges.values() if edge.kind == "waits-for" and edge.source == f"task:{members[0].pid}"}

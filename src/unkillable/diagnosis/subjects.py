@@ -96,10 +96,8 @@ def quote(sighting: TaskSighting, wait: Wait | None = None) -> tuple[Quote, ...]
     quotes = [Quote(sighting.line, sighting.text.strip())] if sighting.line else []
     stack = sighting.stack
     if stack is not None and wait is not None and wait.function:
-        for index, frame in enumerate(stack.frames):
+        for frame, line in zip(stack.frames, stack.frame_lines, strict=False):
             if frame.function == wait.function:
-                spread = stack.lines[1] - stack.lines[0] + 1
-                line = stack.lines[0] + index if spread == len(stack.frames) else stack.lines[0]
                 quotes.append(Quote(line, _frame_text(frame)))
                 break
     return tuple(quotes)

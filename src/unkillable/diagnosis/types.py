@@ -189,10 +189,12 @@ class BootSummary(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An input, or part of one, that could not be read."""
+    """An input, or part of one, that could not be read or holds no kernel text."""
 
     name: str
     reason: str
+    failed: bool = True
+    """False for a file that merely is no log, found in a directory or archive: not an error."""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +204,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     tool: str = ""
     source: str
     boot: int = 0
+    first_line: int = 0
+    last_line: int = 0
     verdict: Verdict
     kernel: ev.KernelInfo
     victims: tuple[Victim, ...] = ()

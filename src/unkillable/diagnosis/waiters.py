@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from unkillable.diagnosis.subjects import Subject, View, latest_dump, quote
 from unkillable.diagnosis.types import Quote, Victim, Waiter
-from unkillable.evidence.types import HeldLock
+from unkillable.evidence.types import HeldLock, TaskSighting
 from unkillable.waits import states
 
 _DEPTH = 24
@@ -100,7 +100,7 @@ def _waiter(subject: Subject, view: View, victim: bool, locks: tuple[str, ...]) 
     return Waiter(
         pid=subject.pid,
         comm=subject.comm,
-        state=seen.state or ("D" if seen.origin == "hung-task" else None),
+        state=_state(subject, same, seen),
         function=wait.function if wait else None,
         primitive=wait.primitive if wait else None,
         task_state=wait.task_state if wait else None,
@@ -118,6 +118,12 @@ def _waiter(subject: Subject, view: View, victim: bool, locks: tuple[str, ...]) 
         inferred=wait.inferred if wait else False,
         lines=lines,
     )
+
+
+def _state(subject: Subject, same: Sequence[View], seen: TaskSighting) -> str | None:
+    """As printed with this wait, in this sighting or another; khungtaskd reports state D only."""
+    printed = (one.sighting.state for one in (*reversed(same),) if one.sighting.state)
+    return seen.state or next(printed, "D" if subject.hung else None)
 
 
 def _since(same: Sequence[View]) -> float | None:

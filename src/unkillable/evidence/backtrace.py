@@ -64,10 +64,11 @@ class StackReader:
     lines by somebody else, which the caller decides.
     """
 
-    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "started", "user_pc")
+    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "numbers", "started", "user_pc")
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self.numbers: list[int] = []
         self.first = 0
         self.last = 0
         self.started = False
@@ -87,8 +88,9 @@ class StackReader:
             return False
         if len(frames) == 1 and len(self.frames) < _LIMIT:
             self.frames.append(frames[0])
+            self.numbers.append(record.number)
         else:
-            self._push(frames)
+            self._push(frames, record.number)
         self.last = record.number
         self.first = self.first or self.last
         return True
@@ -115,7 +117,7 @@ class StackReader:
             return False
         if "<" in text and _INTERRUPT_END.match(text):
             self._cut_interrupt(number)
-        self._push(frames)
+        self._push(frames, number)
         return self._took(number)
 
     def _feed_rest(self, text: str, number: int) -> bool:
@@ -140,7 +142,7 @@ class StackReader:
         frames = (parse_decoded(text) or parse_bare(text)) if self.started or self.frames else ()
         if not frames or self._starts_anew(frames):
             return False
-        self._push(frames)
+        self._push(frames, number)
         return self._took(number)
 
     def _took(self, number: int) -> bool:
@@ -152,15 +154,17 @@ class StackReader:
     def _cut_interrupt(self, number: int) -> bool:
         """What was read so far ran on an interrupt's stack above the task's own frames."""
         self.frames.clear()
+        self.numbers.clear()
         self.interrupted = True
         return self._took(number)
 
-    def _push(self, frames: tuple[Frame, ...]) -> None:
+    def _push(self, frames: tuple[Frame, ...], number: int) -> None:
         if len(self.frames) >= _LIMIT:
             return
         if len(frames) == 2 and self.frames and self.frames[-1].function == frames[0].function:
             frames = frames[1:]  # ARM names the callee again, which the line before gave with its offset
         self.frames.extend(frames)
+        self.numbers.extend([number] * len(frames))
 
     def _starts_anew(self, frames: tuple[Frame, ...]) -> bool:
         """Two traces without anything between them: the second starts in the scheduler again."""
@@ -176,4 +180,6 @@ class StackReader:
             return None
         frames = tuple(self.frames)
         from_user = self.from_user or frames[-1].function in _OUTERMOST and "fork" not in frames[-1].function
-        return Stack(frames, (self.first, self.last), self.interrupted, from_user, self.damaged, self.user_pc)
+        return Stack(
+            frames, (self.first, self.last), tuple(self.numbers), self.interrupted, from_user, self.damaged, self.user_pc
+        )

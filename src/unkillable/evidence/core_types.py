@@ -37,6 +37,9 @@ class Stack(msgspec.Struct, frozen=True, gc=False):
 
     frames: tuple[Frame, ...]
     lines: tuple[int, int] = (0, 0)
+    """First and last line of the block."""
+    frame_lines: tuple[int, ...] = ()
+    """The line of each frame."""
     interrupted: bool = False
     """True where an interrupt or exception frame lay on top: the task was running, not asleep."""
     from_user: bool = False

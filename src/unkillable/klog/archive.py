@@ -152,7 +152,7 @@ def zip_members(file: str | io.BytesIO) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(file)
         entries = archive.infolist()
-    except Exception as error:  # zipfile raises BadZipFile, OSError, struct.error, NotImplementedError ...
+    except Exception as error:  # noqa: BLE001  zipfile raises BadZipFile, OSError, struct.error, NotImplementedError ...
         raise Damaged(f"the zip archive is damaged ({error})") from None
     for entry in entries[:MAX_MEMBERS]:
         if not entry.is_dir():
@@ -171,7 +171,7 @@ class _Zipped:
         self._given = 0
         try:
             self._file = archive.open(entry)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  as above, for a damaged local header
             raise Damaged(f"the member is damaged ({error})") from None
 
     def read(self, size: int, /) -> bytes:

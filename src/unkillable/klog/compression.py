@@ -12,7 +12,6 @@ import msgspec
 
 from unkillable.klog.limits import CHUNK, LZMA_MEMORY, RATIO, RATIO_FREE, ZSTD_WINDOW
 
-
 STEP = 1 << 13
 """Compressed bytes per call: what a decoder had decoded of the call that hits damage is lost, so calls are small."""
 
@@ -179,7 +178,7 @@ def decompress(stream: ByteStream, how: Format) -> Iterator[bytes]:
         while data or not decoder.needs_input:
             try:
                 out = decoder.decompress(data, CHUNK)
-            except Exception as error:  # zlib.error, OSError, LZMAError, ZstdError, RuntimeError, MemoryError
+            except Exception as error:  # noqa: BLE001  zlib.error, OSError, LZMAError, ZstdError, RuntimeError, MemoryError
                 raise Damaged(f"{how.name} data is damaged ({_words(error)})") from None
             data = b""
             inside = True

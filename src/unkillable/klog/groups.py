@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -27,9 +26,9 @@ def join_rotated(paths: Sequence[str]) -> dict[str, list[str]]:
     present = set(paths)
     groups: dict[str, list[tuple[tuple[int, str, int], str]]] = {}
     for path in dict.fromkeys(paths):
-        folder, name = os.path.split(path)
+        name = path.rpartition("/")[2]
         found = _ROTATED.fullmatch(name)
-        base = os.path.join(folder, found["base"]) if found else path
+        base = path.removesuffix(name) + found["base"] if found else path
         if found is None or base not in present:
             groups.setdefault(path, []).append(((1, "", 0), path))
         elif found["date"]:

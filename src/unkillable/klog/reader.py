@@ -69,6 +69,7 @@ class Reader:
         self._decoded: str | None = None
         self._header = False
         self._cut_short = False
+        self._was_cut = False
         self._rest = Block(b"", 0)
         self._ahead: Iterator[Block] = iter(())
         self._peeked: list[Block] = []
@@ -125,7 +126,6 @@ class Reader:
         find = self._scanner.find
         read = self._read
         number = 1
-        was_cut = False
         for block in self._blocks():
             data, end, numbers = block.data, block.end, block.numbers
             self._rest = block
@@ -133,22 +133,18 @@ class Reader:
             matches.append((-1, end, end))
             at = pos = index = 0
             while pos < end:
-                if self.want:
-                    start = pos
-                else:
-                    while matches[at][1] < pos:
-                        at += 1
+                while matches[at][1] < pos:
+                    at += 1
+                start = pos
+                if not self.want:
                     first = matches[at][1]
                     if first >= end:
                         break
                     start = data.rfind(b"\n", pos, first) + 1 or pos
-                    if start > pos:
-                        index += data.count(b"\n", pos, start)
+                    index += data.count(b"\n", pos, start)
                 stop = data.find(b"\n", start, end)
                 if stop < 0:
                     stop = end
-                while matches[at][1] < start:
-                    at += 1
                 until = at
                 while matches[until][1] < stop:
                     until += 1
@@ -161,9 +157,13 @@ class Reader:
                 index += stop < end
             if numbers is None:
                 number += index + data.count(b"\n", pos, end)
-                self.lines = number - (data[end - 1] == 10)
-                self.cut_lines += block.cut and not was_cut
-                was_cut = block.cut
+                self._read_up_to(block, number)
+
+    def _read_up_to(self, block: Block, number: int) -> None:
+        """Count the lines of a block after which line `number` follows (or goes on, where it is cut)."""
+        self.lines = number - block.data.endswith(b"\n", 0, block.end)
+        self.cut_lines += block.cut and not self._was_cut
+        self._was_cut = block.cut
 
     def _read(self, number: int, raw: bytes, matches: list[Match], start: int, after: int) -> Sequence[Record]:
         """The records of one line, which begins at `start` of the block; the next one begins at `after`."""
@@ -205,8 +205,8 @@ class Reader:
         line = self._line
         edges = [begin]
         for found in _MIDDLE.finditer(text, begin):
-            level = _LEVEL_BEFORE.search(text, max(begin, found.start() - 5), found.start())
-            edges.append(level.start() if level is not None else found.start())
+            mark = _LEVEL_BEFORE.search(text, max(begin, found.start() - 5), found.start())
+            edges.append(mark.start() if mark is not None else found.start())
         records: list[Record] = []
         for edge, end in zip(edges, [*edges[1:], len(text)], strict=True):
             message = text[edge:end]

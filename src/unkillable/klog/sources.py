@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -38,20 +39,20 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
     Raises UserError where a path does not exist.
     """
     for path in paths:
-        if path != "-" and not os.path.lexists(path):
+        if path != "-" and not os.path.lexists(path):  # a link to nothing exists, and is told as a Problem
             raise UserError(f"{path}: no such file or directory")
-    for name, members in join_rotated([path for path in paths if path != "-" and not os.path.isdir(path)]).items():
+    for name, members in join_rotated([path for path in paths if path != "-" and not Path(path).is_dir()]).items():
         yield from _files(name, members)
     for path in paths:
         if path == "-":
             yield from _stream("-", File(sys.stdin.fileno()))
-        elif os.path.isdir(path):
+        elif Path(path).is_dir():
             yield from _directory(path, set(), 0)
 
 
 def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Problem]:
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
         if (status.st_dev, status.st_ino) in seen:
             return  # a loop of symbolic links, or a second way to the same place
         seen.add((status.st_dev, status.st_ino))
@@ -62,9 +63,9 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         return
     files, directories = [], []
     for name in names:
-        full = os.path.join(path, name)
+        full = str(Path(path, name))
         try:
-            status = os.stat(full)
+            status = Path(full).stat()
         except OSError as error:
             yield Problem(full, f"cannot be opened: {error.strerror or error}")
             continue
@@ -100,7 +101,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
     readable = []
     for member in members:
         try:
-            size += os.stat(member).st_size
+            size += Path(member).stat().st_size
             File(member).close()
             readable.append(_file_part(member))
         except OSError as error:
@@ -111,7 +112,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
 
 def _file(path: str) -> Iterator[Source | Problem]:
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
             yield from _stream(path, File(path))
             return

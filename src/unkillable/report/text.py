@@ -76,7 +76,10 @@ def _chain(diagnosis: Diagnosis, style: Style, wide: int) -> list[str]:
     if not rows:
         return []
     head = "Who waits for whom" + ("  (a cycle)" if diagnosis.cycle else "")
-    return [style("head", head), *(cut("  " + clean(row), wide) for row in rows[:20]), *([f"  ... {len(rows) - 20} more"] if len(rows) > 20 else [])]
+    lines = [style("head", head)]
+    for row in rows[:20]:
+        lines += wrap(clean(row), "      ", wide, "  ")
+    return lines + ([f"  ... {len(rows) - 20} more"] if len(rows) > 20 else [])
 
 
 def chain_lines(graph: Graph) -> list[str]:
@@ -122,7 +125,7 @@ def _tasks(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[st
     table = [("TASK", "ST", "WHERE", "SIGKILL", "WAITS FOR", "CAME BY", "SINCE")]
     wanted = {one.resource for one in waiters}
     table += [_row(one, wanted - {one.resource}) for one in shown]
-    sizes = [min(max(len(row[column]) for row in table), 34) for column in range(7)]
+    sizes = _fit([max(len(row[column]) for row in table) for column in range(7)], wide - 2)
     for number, row in enumerate(table):
         text = "  " + "  ".join(cut(cell, sizes[index]).ljust(sizes[index]) for index, cell in enumerate(row)).rstrip()
         lines.append(style("dim", cut(text, wide)) if number == 0 else cut(text, wide))
@@ -131,6 +134,19 @@ def _tasks(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[st
     if len(shown) < len(waiters):
         lines.append(f"  ... {len(waiters) - len(shown)} more (--full shows all)")
     return lines
+
+
+_SHRINK = ((4, 20), (2, 22), (0, 14), (4, 12), (2, 12), (0, 8))
+"""Columns (from 0) and how narrow each may get, in this order, until a row fits."""
+
+
+def _fit(sizes: list[int], wide: int) -> list[int]:
+    sizes = [min(size, 40) for size in sizes]
+    for column, least in _SHRINK:
+        over = sum(sizes) + 2 * (len(sizes) - 1) - wide
+        if over > 0 and sizes[column] > least:
+            sizes[column] = max(least, sizes[column] - over)
+    return sizes
 
 
 def _row(one: Waiter, wanted: set[str | None]) -> tuple[str, ...]:

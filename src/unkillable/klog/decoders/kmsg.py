@@ -14,6 +14,8 @@ from unkillable.klog.decoders.header import header
 from unkillable.klog.limits import MAX_FRAGMENTS, REORDER_WINDOW
 
 Pairs = Iterator[tuple[int, bytes]]
+Waiting = tuple[int, int, bytes, bytes]
+"""Sequence number, line number, header, text."""
 
 _RECORD = re.compile(
     rb"(?:\d{1,2}\.\d{1,3}[\w.+~-]{0,64},)?"  # release, where netconsole is told to prepend it (6.2)
@@ -35,8 +37,8 @@ def is_kmsg(head: bytes) -> bool:
 
 def decode_kmsg(lines: Pairs, head: bytes) -> Pairs:
     """Plain lines in order of sequence numbers, each with its own line number; fragments put together."""
-    waiting: list[tuple[int, int, bytes, bytes]] = []
-    fragments: dict[tuple[int, int], dict[int, tuple[int, bytes]]] = {}
+    waiting: list[Waiting] = []
+    fragments = _Fragments()
     last = -1
     in_record = False
     for number, line in lines:
@@ -53,31 +55,44 @@ def decode_kmsg(lines: Pairs, head: bytes) -> Pairs:
         if sequence < last - _RESTART:
             yield from _drain(waiting, 0)
         last = sequence
-        text = found[5]
-        fields = found[4] or b""
-        if piece := _FRAGMENT.search(fields):
-            parts = fragments.setdefault((sequence, int(piece[2])), {})
-            parts[int(piece[1])] = (number, text)
-            if sum(len(part) for _, part in parts.values()) < int(piece[2]):
-                if len(fragments) > MAX_FRAGMENTS:
-                    key = next(iter(fragments))
-                    for lost in _joined(fragments.pop(key)):
-                        heapq.heappush(waiting, (key[0], lost[0], _header(found), lost[1]))
-                continue
-            for number, text in _joined(fragments.pop((sequence, int(piece[2])))):
-                heapq.heappush(waiting, (sequence, number, _header(found), text))
+        piece = _FRAGMENT.search(found[4]) if found[4] else None
+        if piece is None:
+            heapq.heappush(waiting, (sequence, number, _header(found), found[5]))
         else:
-            heapq.heappush(waiting, (sequence, number, _header(found), text))
+            for whole in fragments.add(sequence, int(piece[1]), int(piece[2]), number, found):
+                heapq.heappush(waiting, whole)
         yield from _drain(waiting, REORDER_WINDOW)
-    for (sequence, _), parts in fragments.items():
-        for number, text in _joined(parts):
-            heapq.heappush(waiting, (sequence, number, header(), text))
+    for whole in fragments.rest():
+        heapq.heappush(waiting, whole)
     yield from _drain(waiting, 0)
 
 
-def _joined(parts: dict[int, tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The fragments' text in order; where one is missing the text goes on after a gap."""
-    return [(min(number for number, _ in parts.values()), b"".join(parts[at][1] for at in sorted(parts)))]
+class _Fragments:
+    """Messages of which some pieces are still to come."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[int, int], dict[int, tuple[int, bytes]]] = {}
+        self._headers: dict[tuple[int, int], bytes] = {}
+
+    def add(self, sequence: int, offset: int, length: int, number: int, found: re.Match[bytes]) -> list[Waiting]:
+        """Take a piece; the message is returned once it is complete, and the oldest one where too many wait."""
+        key = (sequence, length)
+        parts = self._parts.setdefault(key, {})
+        parts[offset] = (number, found[5])
+        self._headers[key] = _header(found)
+        if sum(len(part) for _, part in parts.values()) >= length:
+            return [self._take(key)]
+        return [self._take(next(iter(self._parts)))] if len(self._parts) > MAX_FRAGMENTS else []
+
+    def rest(self) -> list[Waiting]:
+        """What never became complete."""
+        return [self._take(key) for key in list(self._parts)]
+
+    def _take(self, key: tuple[int, int]) -> Waiting:
+        """The pieces in order; where one is missing the text goes on after it."""
+        parts = self._parts.pop(key)
+        text = b"".join(parts[offset][1] for offset in sorted(parts))
+        return key[0], min(number for number, _ in parts.values()), self._headers.pop(key), text
 
 
 def _header(found: re.Match[bytes]) -> bytes:
@@ -91,7 +106,7 @@ def _header(found: re.Match[bytes]) -> bytes:
     )
 
 
-def _drain(waiting: list[tuple[int, int, bytes, bytes]], keep: int) -> Pairs:
+def _drain(waiting: list[Waiting], keep: int) -> Pairs:
     while len(waiting) > keep:
         _, number, start, text = heapq.heappop(waiting)
         if b"\\x" in text:

@@ -11,14 +11,14 @@ from unkillable.klog.limits import PASTE_WINDOW
 Pairs = Iterator[tuple[int, bytes]]
 
 _QUOTE = re.compile(rb"(?:[>|] ?){1,16}(?=\S|$| )")
-_MAIL = re.compile(rb"^(?:From|To|Subject|Message-ID|Message-Id|Date|Content-Type|MIME-Version|Received|List-Id): ", re.M)
-_PRINTABLE = re.compile(rb"^Content-Transfer-Encoding: *quoted-printable", re.M | re.I)
-_FLOWED = re.compile(rb"format=[\"']?flowed", re.I)
-_SOFT = re.compile(rb"=\r?$", re.M)
+_MAIL = re.compile(rb"^(?:From|To|Subject|Message-ID|Message-Id|Date|Content-Type|MIME-Version|Received|List-Id): ", re.MULTILINE)
+_PRINTABLE = re.compile(rb"^Content-Transfer-Encoding: *quoted-printable", re.MULTILINE | re.IGNORECASE)
+_FLOWED = re.compile(rb"format=[\"']?flowed", re.IGNORECASE)
+_SOFT = re.compile(rb"=\r?$", re.MULTILINE)
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
-_BREAK = re.compile(rb"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.I)
+_BREAK = re.compile(rb"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(rb"</?(?:a|b|i|u|p|em|tt|td|tr|li|ul|ol|br|hr|h[1-6]|div|pre|code|span|font|table|tbody|strong|"
-                  rb"blockquote|html|body|head|title|samp|kbd|mark)(?:\s[^<>]{0,500})?/?>", re.I)  # fmt: skip
+                  rb"blockquote|html|body|head|title|samp|kbd|mark)(?:\s[^<>]{0,500})?/?>", re.IGNORECASE)  # fmt: skip
 _ENTITY = re.compile(rb"&(?:lt|gt|amp|quot|nbsp|apos|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 _PREFIXED = re.compile(
     rb"(?:<\d{1,3}>)?\[ {0,8}\d{1,10}\.\d{6}\]|"
