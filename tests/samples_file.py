@@ -27,7 +27,9 @@ def find(folder: str) -> list[Path]:
 def shows(actual: Any, expected: Any) -> bool:
     """Whether a JSON value contains the expected facts: tables by key, lists of tables entry by entry."""
     if isinstance(expected, dict):
-        return isinstance(actual, dict) and all(shows(_at(actual, key), value) for key, value in expected.items())
+        return isinstance(actual, dict) and all(
+            shows(_at(actual, key), value) for key, value in expected.items()
+        )
     if isinstance(expected, list) and expected and isinstance(expected[0], dict):
         return isinstance(actual, list) and all(any(shows(one, want) for one in actual) for want in expected)
     if isinstance(expected, list):

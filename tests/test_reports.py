@@ -14,10 +14,15 @@ def test_frozen_5_10():
     assert found.verdict.kind == "reclaim-livelock"
     sleepers = [one for one in found.waiters if one.function == "squashfs_cache_get"]
     assert {one.comm for one in sleepers} >= {"e1", "e4", "e5", "e7", "e8", "busybox"}
-    assert all((one.task_state, one.killable, one.entered_by) == ("TASK_UNINTERRUPTIBLE", False, "page-fault") for one in sleepers)
+    assert all(
+        (one.task_state, one.killable, one.entered_by) == ("TASK_UNINTERRUPTIBLE", False, "page-fault")
+        for one in sleepers
+    )
     (holder,) = [one for one in found.waiters if "squashfs-cache-entry" in one.holds]
     assert (holder.comm, holder.pid, holder.function) == ("e2", 105, "submit_bio_wait")
-    assert ("resource:squashfs-cache-entry", "task:105", "held-by") in {(e.source, e.target, e.kind) for e in found.graph.edges}
+    assert ("resource:squashfs-cache-entry", "task:105", "held-by") in {
+        (e.source, e.target, e.kind) for e in found.graph.edges
+    }
     assert any("no OOM victim was stuck" in statement.text for statement in found.verdict.because)
     assert found.kernel.version == "5.10.251"
     assert found.kernel.arch == "x86_64"
@@ -29,7 +34,11 @@ def test_frozen_6_1():
     assert found.verdict.kind == "reclaim-livelock"
     assert any("squashfs_bio_read" in one.stack and "__alloc_pages" in one.stack for one in found.waiters)
     assert "squashfs_bio_read" in found.verdict.summary
-    assert [(one.pid, one.fate) for one in found.victims] == [(112, "exited"), (117, "exited"), (116, "unknown")]
+    assert [(one.pid, one.fate) for one in found.victims] == [
+        (112, "exited"),
+        (117, "exited"),
+        (116, "unknown"),
+    ]
     assert any("no OOM victim was seen stuck" in statement.text for statement in found.verdict.because)
 
 
@@ -49,7 +58,11 @@ def test_2011_linux_mm():
 
 @pytest.mark.parametrize(
     ("name", "number"),
-    [("article-traces.txt", 3), ("2015-01_lkml-1501.2-03899_arm.txt", 1), ("spinics-newbies-msg59591_arm.txt", 1)],
+    [
+        ("article-traces.txt", 3),
+        ("2015-01_lkml-1501.2-03899_arm.txt", 1),
+        ("spinics-newbies-msg59591_arm.txt", 1),
+    ],
 )
 def test_the_articles_traces(name, number):
     found = inspect([str(REPORTS / name)])

@@ -17,10 +17,16 @@ from unkillable.klog import Source, find_sources
 _OTHERS = 1000
 _CONFIDENCE = {"high": 0, "medium": 1, "low": 2}
 # What a person with several boots wants to see first.
-_RANK = {kind: rank for rank, kind in enumerate(KINDS)} | {"insufficient-evidence": 6, "zombie": 7, "no-hang": 8}
+_RANK = {kind: rank for rank, kind in enumerate(KINDS)} | {
+    "insufficient-evidence": 6,
+    "zombie": 7,
+    "no-hang": 8,
+}
 
 
-def inspect(paths: Sequence[str], progress: Callable[[Source, int], None] | None = None, boot: int | None = None) -> Diagnosis:
+def inspect(
+    paths: Sequence[str], progress: Callable[[Source, int], None] | None = None, boot: int | None = None
+) -> Diagnosis:
     """Diagnoses every boot of every log below these paths; the worst is returned, the others summed up in it.
 
     Raises UserError if nothing at all could be read.
@@ -58,7 +64,14 @@ def _key(one: Diagnosis) -> tuple[int, int]:
 def _summary(one: Diagnosis) -> BootSummary:
     verdict = one.verdict
     return BootSummary(
-        one.source, one.boot, verdict.kind, verdict.summary, verdict.confidence, one.kernel.release, one.first_line, one.last_line
+        one.source,
+        one.boot,
+        verdict.kind,
+        verdict.summary,
+        verdict.confidence,
+        one.kernel.release,
+        one.first_line,
+        one.last_line,
     )
 
 
@@ -90,14 +103,30 @@ def _evidence(
 
 def is_kernel_log(evidence: Evidence) -> bool:
     """Whether anything in it came from a kernel."""
-    facts = (evidence.tasks, evidence.hung, evidence.ooms, evidence.kills, evidence.meminfos, evidence.fs_errors, evidence.lockups,
-             evidence.crashes, evidence.sysrqs, evidence.allocs, evidence.io, evidence.reaps, evidence.locks, evidence.blockers)
+    facts = (
+        evidence.tasks,
+        evidence.hung,
+        evidence.ooms,
+        evidence.kills,
+        evidence.meminfos,
+        evidence.fs_errors,
+        evidence.lockups,
+        evidence.crashes,
+        evidence.sysrqs,
+        evidence.allocs,
+        evidence.io,
+        evidence.reaps,
+        evidence.locks,
+        evidence.blockers,
+    )
     return any(facts) or evidence.kernel.release is not None or evidence.first_time is not None
 
 
 def _nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None) -> str:
     if boot is not None and not problems:
-        return f"there is no boot {boot + 1} in the input; without --boot, the report lists the boots there are"
+        return (
+            f"there is no boot {boot + 1} in the input; without --boot, the report lists the boots there are"
+        )
     expected = "expected a kernel log (serial console, dmesg, journal, pstore, mail)"
     reasons: dict[str, list[str]] = {}
     for problem in problems:

@@ -38,6 +38,8 @@ class RecordedFrame:
 
 class RecordedProgram:
     def module(self, address: int) -> Any:
+        if address < 0:
+            raise OverflowError("can't convert negative int to unsigned")
         if address < 1 << 63:
             raise LookupError
         return Thing(name="squashfs" if address >= 0xFFFFFFFFC0000000 else "kernel")

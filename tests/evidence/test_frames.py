@@ -14,7 +14,10 @@ FORMS = [
     (" slab_pre_alloc_hook.constprop.0+0x84/0xe0", [("slab_pre_alloc_hook", 0x84, 0xE0, None, True)]),
     # x86 to 4.9: reports/2010-09
     (" [<c058b16a>] io_schedule+0x3a/0x60", [("io_schedule", 0x3A, 0x60, None, True)]),
-    (" [<f829fb2e>] ? squashfs_cache_get+0x1ee/0x2f0 [squashfs]", [("squashfs_cache_get", 0x1EE, 0x2F0, "squashfs", False)]),
+    (
+        " [<f829fb2e>] ? squashfs_cache_get+0x1ee/0x2f0 [squashfs]",
+        [("squashfs_cache_get", 0x1EE, 0x2F0, "squashfs", False)],
+    ),
     # arm, frame pointers: reports/2011-12-23
     (
         "[<c03bd7ac>] (schedule+0x0/0x5fc) from [<c0194db8>] (squashfs_cache_get+0x120/0x38c)",
@@ -49,7 +52,10 @@ FORMS = [
     (" [<0000000117b4fd52>] dump_stack_lvl+0x62/0x80", [("dump_stack_lvl", 0x62, 0x80, None, True)]),
     ("([<0000000117b4fd52>] dump_stack_lvl+0x62/0x80)", [("dump_stack_lvl", 0x62, 0x80, None, True)]),
     # powerpc: constructed from 6.1 arch/powerpc/kernel/process.c:2216
-    ("[c000000007a4f9a0] [c000000000a1b2c3] schedule+0x74/0x140 (unreliable)", [("schedule", 0x74, 0x140, None, False)]),
+    (
+        "[c000000007a4f9a0] [c000000000a1b2c3] schedule+0x74/0x140 (unreliable)",
+        [("schedule", 0x74, 0x140, None, False)],
+    ),
     # sizes stripped: reports/spinics
     ("[<c018df88>] squashfs_cache_get+0x108", [("squashfs_cache_get", 0x108, None, None, True)]),
     # /proc/PID/stack

@@ -8,9 +8,15 @@ from unkillable.evidence.tasklines import parse_task_line
 TASK_LINES = [
     # examples/frozen-5.10.log.xz
     ("task:run             state:S stack:    0 pid:    1 ppid:     0 flags:0x00000002", ("run", "S", 1, 0)),
-    ("task:e1              state:R  running task     stack:    0 pid:   96 ppid:    95 flags:0x00004002", ("e1", "R", 96, 95)),
+    (
+        "task:e1              state:R  running task     stack:    0 pid:   96 ppid:    95 flags:0x00004002",
+        ("e1", "R", 96, 95),
+    ),
     # examples/frozen-6.1.log.xz
-    ("task:e6              state:D stack:0     pid:116   ppid:113    flags:0x00000000", ("e6", "D", 116, 113)),
+    (
+        "task:e6              state:D stack:0     pid:116   ppid:113    flags:0x00000000",
+        ("e6", "D", 116, 113),
+    ),
     # 6.9: tgid; 6.14: task_flags (samples of KERNEL.md §6b)
     (
         "task:kworker/u8:0    state:D stack:0     pid:11    tgid:11    ppid:2      flags:0x00004000",
@@ -21,7 +27,10 @@ TASK_LINES = [
         ("kworker/u385:17", "D", 8393, 2),
     ),
     # glued: a name that fills its column
-    ("task:kworker/u4:1state:D stack:    0 pid:   61 ppid:     2 flags:0x00004000", ("kworker/u4:1", "D", 61, 2)),
+    (
+        "task:kworker/u4:1state:D stack:    0 pid:   61 ppid:     2 flags:0x00004000",
+        ("kworker/u4:1", "D", 61, 2),
+    ),
     # 32-bit with PC: reports/2010-09; 64-bit with PC; 4.9-5.9 without
     ("apt-get       D 000033e1     0  1493   1485 0x00000000", ("apt-get", "D", 1493, 1485)),
     ("munin-html    D 0000000000000000     0 10187   9796 0x00000000", ("munin-html", "D", 10187, 9796)),
@@ -73,7 +82,11 @@ def test_hung_task_of_2_6_32():
     assert (hung.pid, hung.comm, hung.seconds, hung.time) == (1493, "apt-get", 120.0, 481.296035)
     (task,) = builder.tasks
     assert (task.origin, task.state, task.ppid) == ("hung-task", "D", 1485)
-    assert [frame.function for frame in task.stack.frames] == ["io_schedule", "sync_buffer", "squashfs_read_data"]
+    assert [frame.function for frame in task.stack.frames] == [
+        "io_schedule",
+        "sync_buffer",
+        "squashfs_read_data",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +113,18 @@ def test_a_hung_task_without_a_trace_is_kept():
     ("line", "lock", "role", "owner"),
     [
         # KERNEL.md §6a; 7.3 kernel/hung_task.c debug_show_blocker()
-        ("INFO: task cat:115 is blocked on a mutex likely owned by task cat:114.", "mutex", None, ("cat", 114)),
-        ("INFO: task cat:115 is blocked on a mutex, but the owner is not found.", "mutex", None, (None, None)),
+        (
+            "INFO: task cat:115 is blocked on a mutex likely owned by task cat:114.",
+            "mutex",
+            None,
+            ("cat", 114),
+        ),
+        (
+            "INFO: task cat:115 is blocked on a mutex, but the owner is not found.",
+            "mutex",
+            None,
+            (None, None),
+        ),
         ("INFO: task a:1 blocked on a semaphore likely last held by task b:2", "semaphore", None, ("b", 2)),
         (
             "INFO: task a:1 <writer> blocked on an rw-semaphore likely owned by task b:2 <reader>",
@@ -141,7 +164,13 @@ no locks held by init/1."""
         ("watchdog: Watchdog detected hard LOCKUP on cpu 3", "hard", 3, None, None),
         ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "rcu", None, None, None),
         ("INFO: rcu_sched self-detected stall on CPU", "rcu", None, None, None),
-        ("BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 30s!", "workqueue", 0, 30, None),
+        (
+            "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 30s!",
+            "workqueue",
+            0,
+            30,
+            None,
+        ),
     ],
 )
 def test_lockups(line, kind, cpu, seconds, pid):
@@ -166,13 +195,18 @@ task:a               state:D stack:    0 pid:   10 ppid:     1 flags:0x00000000
 Call Trace:
  __schedule+0x282/0x870"""
     ).finish()
-    assert [(task.pid, task.snapshot, len(task.stack.frames)) for task in evidence.tasks] == [(10, 1, 3), (11, 1, 1), (10, 2, 1)]
+    assert [(task.pid, task.snapshot, len(task.stack.frames)) for task in evidence.tasks] == [
+        (10, 1, 3),
+        (11, 1, 1),
+        (10, 2, 1),
+    ]
     assert {task.origin for task in evidence.tasks} == {"sysrq-w"}
 
 
 def test_an_interrupt_on_top_is_cut_and_said():
-    (task,) = read(
-        """task:k state:R  running task     stack:    0 pid:   52 ppid:     2 flags:0x00004000
+    (task,) = (
+        read(
+            """task:k state:R  running task     stack:    0 pid:   52 ppid:     2 flags:0x00004000
 Call Trace:
  <IRQ>
  sched_show_task.cold+0xad/0xbd
@@ -181,7 +215,10 @@ Call Trace:
 RIP: 0010:vp_notify+0x12/0x20 [virtio_pci]
  virtqueue_notify+0x1b/0x40 [virtio_ring]
  virtio_queue_rq+0x4a5/0x520 [virtio_blk]"""
-    ).finish().tasks
+        )
+        .finish()
+        .tasks
+    )
     assert task.stack.interrupted
     assert [frame.function for frame in task.stack.frames] == ["virtqueue_notify", "virtio_queue_rq"]
 
@@ -221,7 +258,9 @@ EXT4-fs (sda1): re-mounted. Opts: errors=remount-ro
 IPv6: ADDRCONF(NETDEV_CHANGE): eth0: link becomes ready
 random: crng init done"""
     ).finish()
-    assert not any((evidence.tasks, evidence.hung, evidence.crashes, evidence.lockups, evidence.locks, evidence.io))
+    assert not any(
+        (evidence.tasks, evidence.hung, evidence.crashes, evidence.lockups, evidence.locks, evidence.io)
+    )
 
 
 def test_a_stack_size_glued_to_the_state():
@@ -275,6 +314,9 @@ PID: 2801   TASK: ffff9c4b41f8a680  CPU: 1   COMMAND: "kworker/1:2"
 """
     ).finish()
     first, second = evidence.tasks
-    assert (first.pid, [frame.function for frame in first.stack.frames]) == (1234, ["do_wait", "kernel_wait4"])
+    assert (first.pid, [frame.function for frame in first.stack.frames]) == (
+        1234,
+        ["do_wait", "kernel_wait4"],
+    )
     assert (second.pid, second.comm) == (2801, "kworker/1:2")
     assert second.stack.frames[2].module == "squashfs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,16 +32,25 @@ Examples:
 
 @click.command(name="diagnose", epilog=EPILOG)
 @click.argument("paths", nargs=-1, metavar="[LOG]...")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What to print.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What to print."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
 @click.option("--html", metavar="FILE", help="Also write the HTML report (one self-contained file).")
-@click.option("--boot", type=click.IntRange(min=1), metavar="N", help="Diagnose the Nth boot of the log instead of the worst.")
+@click.option(
+    "--boot",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Diagnose the Nth boot of the log instead of the worst.",
+)
 @click.option("--full", is_flag=True, help="Text: every task with its stack, every event, all advice.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 unless the verdict is no-hang or zombie.")
 @click.option("--live", is_flag=True, help="Diagnose this machine now, from /proc.")
 @click.option("--vmcore", metavar="FILE", help="Diagnose a memory dump (needs --vmlinux, and drgn).")
 @click.option("--vmlinux", metavar="FILE", help="The kernel with debug symbols, for --vmcore and --qmp.")
-@click.option("--qmp", metavar="SOCKET", help="Diagnose a running QEMU guest through its QMP socket (needs drgn).")
+@click.option(
+    "--qmp", metavar="SOCKET", help="Diagnose a running QEMU guest through its QMP socket (needs drgn)."
+)
 def command(
     paths: tuple[str, ...],
     form: str,
@@ -60,9 +70,15 @@ def command(
     LOG is a file, several, a directory, a tar archive, or - for standard input: serial console, dmesg, syslog,
     journal, pstore, netconsole, Android, mail; plain or compressed.  The type is recognised.
     """
-    chosen = [name for name, given in (("LOG", paths), ("--live", live), ("--vmcore", vmcore), ("--qmp", qmp)) if given]
+    chosen = [
+        name
+        for name, given in (("LOG", paths), ("--live", live), ("--vmcore", vmcore), ("--qmp", qmp))
+        if given
+    ]
     if not chosen:
-        raise UserError("nothing to read: give a log file, - for standard input, or --live; see `unkillable diagnose --help`")
+        raise UserError(
+            "nothing to read: give a log file, - for standard input, or --live; see `unkillable diagnose --help`"
+        )
     if len(chosen) > 1:
         raise UserError(f"{' and '.join(chosen)} cannot be combined: choose one source")
     if vmlinux and not (vmcore or qmp):
@@ -102,7 +118,8 @@ def _from_system(live: bool, vmcore: str | None, vmlinux: str | None, qmp: str |
     else:
         from unkillable.evidence.vmcore import read_qmp, read_vmcore
 
-        found = read_vmcore(vmcore, vmlinux) if vmcore else read_qmp(str(qmp), vmlinux)
+        symbols = Path(vmlinux) if vmlinux else None
+        found = read_vmcore(Path(vmcore), symbols) if vmcore else read_qmp(str(qmp), symbols)
     for note in found.notes:
         click.echo(f"unkillable: {note}", err=True)
     return diagnose(found.evidence)

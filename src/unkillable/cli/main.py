@@ -12,8 +12,14 @@ from unkillable import __version__
 from unkillable.errors import UserError
 
 COMMANDS = {  # name: module, one line for --help (the module is imported only when its command runs)
-    "diagnose": ("unkillable.cli.diagnose", "Why did it hang?  Reads a log (or this machine, or a memory dump)."),
-    "doctor": ("unkillable.cli.doctor", "What is missing on this machine: each optional tool, and how to install it."),
+    "diagnose": (
+        "unkillable.cli.diagnose",
+        "Why did it hang?  Reads a log (or this machine, or a memory dump).",
+    ),
+    "doctor": (
+        "unkillable.cli.doctor",
+        "What is missing on this machine: each optional tool, and how to install it.",
+    ),
     "schema": ("unkillable.cli.schema", "Print the JSON Schema of a document that a command prints."),
     "completion": ("unkillable.cli.completion", "Print the shell completion script for bash, zsh or fish."),
 }

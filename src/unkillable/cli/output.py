@@ -47,7 +47,7 @@ def write_file(path: str, data: bytes) -> None:
     """Writes a file whole or not at all."""
     target = Path(path)
     try:
-        handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+        handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot write there: {error.strerror}") from error
     try:

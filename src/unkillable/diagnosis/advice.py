@@ -57,7 +57,9 @@ def advise(case: Case, verdict: Verdict) -> tuple[Advice, ...]:
 
 
 def _fits(row: Row, version: tuple[int, ...]) -> bool:
-    return not ((row.since and version < version_key(row.since)) or (row.until and version >= version_key(row.until)))
+    return not (
+        (row.since and version < version_key(row.since)) or (row.until and version >= version_key(row.until))
+    )
 
 
 def _range(row: Row) -> str | None:

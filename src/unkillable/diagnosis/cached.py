@@ -28,14 +28,20 @@ def cached_error(case: Case) -> Verdict | None:
             first.setdefault(fact.block, fact)
         elif fact.kind in ("read", "decompress"):
             fresh[fact.block] += 1
-    repeated = {block: count for block, count in served.items() if count > max(fresh[block], 0) and (count > 1 or not fresh[block])}
+    repeated = {
+        block: count
+        for block, count in served.items()
+        if count > max(fresh[block], 0) and (count > 1 or not fresh[block])
+    }
     if not repeated or (case.hung and case.stuck):
         return None
     block, count = max(repeated.items(), key=lambda item: item[1])
     fact = first[block]
     times = f"{count} times" if count > 1 else "once"
     source = (
-        f"after {fresh[block]} failed read{'s' if fresh[block] > 1 else ''} of it" if fresh[block] else "without a new read of it"
+        f"after {fresh[block]} failed read{'s' if fresh[block] > 1 else ''} of it"
+        if fresh[block]
+        else "without a new read of it"
     )
     where = f"block 0x{block:x}" if block is not None else "a block"
     bus = [exit_ for exit_ in case.evidence.exits if exit_.signal == 7]
@@ -44,8 +50,11 @@ def cached_error(case: Case) -> Verdict | None:
         f"fault on it die of SIGBUS though a new read might succeed" + (f" ({len(bus)} did)" if bus else "")
     )
     because = [
-        Statement(f"the error of {where} was given out {times} from the cache", False, tuple(
-            quoted(one) for one in case.evidence.fs_errors if one.block == block)[:6]),
+        Statement(
+            f"the error of {where} was given out {times} from the cache",
+            False,
+            tuple(quoted(one) for one in case.evidence.fs_errors if one.block == block)[:6],
+        ),
         Statement(
             "a failed fill leaves its error in the cache entry together with the block's number, so later look-ups get the error "
             "until the entry is recycled",

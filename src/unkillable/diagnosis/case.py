@@ -77,7 +77,9 @@ class Case:
     @cached_property
     def wanted(self) -> set[str | None]:
         """Resources that somebody waits for."""
-        return {one.resource for one in self.waiters if one.resource and one.role in ("waits", "holds-and-waits")}
+        return {
+            one.resource for one in self.waiters if one.resource and one.role in ("waits", "holds-and-waits")
+        }
 
     @cached_property
     def moved(self) -> list[Subject]:
@@ -87,7 +89,10 @@ class Case:
             counters = {
                 view.sighting.stack.user_pc
                 for view in subject.views
-                if view.sighting.stack is not None and view.sighting.stack.user_pc and view.wait is not None and view.wait.killable is False
+                if view.sighting.stack is not None
+                and view.sighting.stack.user_pc
+                and view.wait is not None
+                and view.wait.killable is False
             }
             if len(counters) > 1:
                 found.append(subject)
@@ -110,15 +115,24 @@ class Case:
         return [
             one
             for one in self.waiters
-            if one.blocked_for is not None or (one.since is not None and last is not None and last - one.since >= 10)
+            if one.blocked_for is not None
+            or (one.since is not None and last is not None and last - one.since >= 10)
         ]
 
     @cached_property
     def fragment(self) -> bool:
         """Hardly more than backtraces: no report around them says what was going on."""
         evidence = self.evidence
-        return not (evidence.hung or evidence.ooms or evidence.kills or evidence.sysrqs or evidence.meminfos
-                    or evidence.lockups or evidence.live or self.dumps)
+        return not (
+            evidence.hung
+            or evidence.ooms
+            or evidence.kills
+            or evidence.sysrqs
+            or evidence.meminfos
+            or evidence.lockups
+            or evidence.live
+            or self.dumps
+        )
 
     def resource(self, key: str | None) -> Resource | None:
         return load().resource(key)
@@ -145,7 +159,10 @@ def names(waiters: Sequence[Waiter], limit: int = 4) -> str:
     """`e1/96, e4/104 and 5 more`."""
     if all(one.pid is None for one in waiters):
         return "a task without a name" if len(waiters) == 1 else f"{len(waiters)} tasks without names"
-    shown = [f"{one.comm or '?'}/{one.pid}" if one.pid is not None else "a task without a name" for one in waiters[:limit]]
+    shown = [
+        f"{one.comm or '?'}/{one.pid}" if one.pid is not None else "a task without a name"
+        for one in waiters[:limit]
+    ]
     rest = len(waiters) - len(shown)
     if rest:
         return ", ".join(shown) + f" and {rest} more"

@@ -46,11 +46,15 @@ class Builder:
     def resource(self, key: str, instance: str = "") -> str:
         row = load().resource(key)
         title = row.title if row else key.replace("-", " ")
-        return self.node(f"resource:{key}{instance}", "resource", title + (f" {instance[1:]}" if instance else ""))
+        return self.node(
+            f"resource:{key}{instance}", "resource", title + (f" {instance[1:]}" if instance else "")
+        )
 
     def graph(self, critical: set[str]) -> Graph:
         return Graph(
-            tuple(msgspec.structs.replace(node, critical=node.id in critical) for node in self.nodes.values()),
+            tuple(
+                msgspec.structs.replace(node, critical=node.id in critical) for node in self.nodes.values()
+            ),
             tuple(self.edges.values()),
         )
 
@@ -58,7 +62,8 @@ class Builder:
 def task_ids(chosen: Sequence[Chosen]) -> list[str]:
     """Node id of each chosen task."""
     return [
-        f"task:{one.waiter.pid}" if one.waiter.pid is not None else f"trace:{number}" for number, one in enumerate(chosen, 1)
+        f"task:{one.waiter.pid}" if one.waiter.pid is not None else f"trace:{number}"
+        for number, one in enumerate(chosen, 1)
     ]
 
 
@@ -76,11 +81,12 @@ def build(evidence: Evidence, chosen: Sequence[Chosen], victims: Sequence[Victim
     for ident, one in zip(ids, chosen, strict=True):
         for held in one.waiter.holds:
             target = f"resource:{held}"
-            if target in graph.nodes and (target, ident, "held-by") not in graph.edges:
-                if (ident, target, "waits-for") not in graph.edges:
-                    graph.edge(target, ident, "held-by", inferred=True, lines=one.waiter.lines[-1:])
+            if target in graph.nodes and (ident, target, "waits-for") not in graph.edges:
+                graph.edge(target, ident, "held-by", inferred=True, lines=one.waiter.lines[-1:])
     _memory(graph, victims)
-    _needs(graph)
+    _needs(
+        graph, {*evidence.kernel.filesystems, *(key.split("-")[0] for one in chosen for key in _keys(one))}
+    )
     return graph
 
 
@@ -110,24 +116,36 @@ def _blockers(graph: Builder, evidence: Evidence) -> None:
     for fact in evidence.blockers:
         waiter = graph.task(fact.pid, fact.comm)
         owner = f"{fact.owner_comm}/{fact.owner_pid}" if fact.owner_pid is not None else None
-        name = f"{fact.lock} {last[fact.pid].name}" if fact.pid in last else f"{fact.lock} of {owner or 'an unknown owner'}"
+        name = (
+            f"{fact.lock} {last[fact.pid].name}"
+            if fact.pid in last
+            else f"{fact.lock} of {owner or 'an unknown owner'}"
+        )
         lock = graph.node(f"resource:{fact.lock}#{owner or f'unknown-{fact.pid}'}", "resource", name)
         lines = (Quote(fact.line, fact.text.strip()),)
         graph.edge(waiter, lock, "waits-for", inferred=False, lines=lines)
         if fact.owner_pid is not None:
-            graph.edge(lock, graph.task(fact.owner_pid, fact.owner_comm), "held-by", inferred=False, lines=lines)
+            graph.edge(
+                lock, graph.task(fact.owner_pid, fact.owner_comm), "held-by", inferred=False, lines=lines
+            )
 
 
 def _locks(graph: Builder, evidence: Evidence, chosen: Sequence[Chosen]) -> None:
     """lockdep's lists: a sleeping task's last lock is the one it waits for if its wait is for a lock."""
-    waits_for_lock = {one.waiter.pid for one in chosen if one.waiter.resource in _LOCK_KEYS and one.waiter.role != "reclaims"}
+    waits_for_lock = {
+        one.waiter.pid
+        for one in chosen
+        if one.waiter.resource in _LOCK_KEYS and one.waiter.role != "reclaims"
+    }
     wanted = {pid: lock for pid, lock in _last_locks(evidence).items() if pid in waits_for_lock}
     named = {fact.pid for fact in evidence.blockers}
     idents = {_identity(lock) for pid, lock in wanted.items() if pid not in named}
     for pid, lock in wanted.items():
         if pid not in named:
             node = graph.node(f"resource:lock:{_identity(lock)}", "resource", lock.name, lock.address)
-            graph.edge(f"task:{pid}", node, "waits-for", inferred=True, lines=(Quote(lock.line, lock.text.strip()),))
+            graph.edge(
+                f"task:{pid}", node, "waits-for", inferred=True, lines=(Quote(lock.line, lock.text.strip()),)
+            )
     for lock in evidence.locks:
         if lock.pid is None or _identity(lock) not in idents:
             continue
@@ -136,7 +154,9 @@ def _locks(graph: Builder, evidence: Evidence, chosen: Sequence[Chosen]) -> None
             continue
         owner = graph.task(lock.pid, lock.comm)
         lines = (Quote(lock.line, lock.text.strip()),)
-        graph.edge(f"resource:lock:{_identity(lock)}", owner, "held-by", inferred=lock.address is None, lines=lines)
+        graph.edge(
+            f"resource:lock:{_identity(lock)}", owner, "held-by", inferred=lock.address is None, lines=lines
+        )
 
 
 def _identity(lock: HeldLock) -> str:
@@ -151,18 +171,32 @@ def _memory(graph: Builder, victims: Sequence[Victim]) -> None:
         return
     for victim in victims:
         if victim.fate == "stuck":
-            graph.edge(memory, graph.task(victim.pid, victim.comm), "held-by", inferred=False, lines=victim.lines)
+            graph.edge(
+                memory, graph.task(victim.pid, victim.comm), "held-by", inferred=False, lines=victim.lines
+            )
 
 
-def _needs(graph: Builder) -> None:
-    """Where nobody is seen to hold a waited-for resource: what its holder may need, from the catalogue."""
+def _keys(one: Chosen) -> tuple[str, ...]:
+    return (*one.waiter.holds, one.waiter.resource or "")
+
+
+_FILE_SYSTEMS = frozenset({"squashfs", "nfs", "fuse", "9p", "cifs", "ceph"})
+
+
+def _needs(graph: Builder, present: set[str]) -> None:
+    """Where nobody is seen to hold a waited-for resource: what its holder may need, from the catalogue.
+
+    What only one file system's code needs is left out unless that file system occurs in the log.
+    """
     catalogue = load()
     for ident in list(graph.nodes):
         if not ident.startswith("resource:") or any(source == ident for source, _, _ in graph.edges):
             continue
         row = catalogue.resource(ident.removeprefix("resource:"))
         for need in row.needs if row else ():
-            graph.edge(ident, graph.resource(need), "needs", inferred=True)
+            owner = need.split("-")[0]
+            if owner not in _FILE_SYSTEMS or owner in present:
+                graph.edge(ident, graph.resource(need), "needs", inferred=True)
 
 
 def cycles(graph: Builder) -> tuple[str, ...]:

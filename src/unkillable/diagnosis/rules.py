@@ -48,7 +48,11 @@ def lock_cycle(case: Case) -> Verdict | None:
         )
         for edge in edges
     ]
-    because += [Statement(one.text.strip(), False, (say.quoted(one),)) for one in case.evidence.crashes if one.kind == "lockdep"][:1]
+    because += [
+        Statement(one.text.strip(), False, (say.quoted(one),))
+        for one in case.evidence.crashes
+        if one.kind == "lockdep"
+    ][:1]
     return Verdict("deadlock", summary, "high" if not inferred else "medium", tuple(because))
 
 
@@ -80,7 +84,9 @@ def oom_deadlock(case: Case) -> Verdict | None:
     stuck = [one for one in case.hung if one.killable is False]
     if last.killed_at is None or not stuck:
         return None
-    late = [one for one in stuck if (seen := _seen_at(case, one)) is not None and seen - last.killed_at >= _LATE]
+    late = [
+        one for one in stuck if (seen := _seen_at(case, one)) is not None and seen - last.killed_at >= _LATE
+    ]
     if not late:
         return None
     groups = by_function(late)
@@ -111,23 +117,42 @@ def _seen_at(case: Case, waiter: Waiter) -> float | None:
 def reclaim_livelock(case: Case) -> Verdict | None:
     """Memory is shown to be exhausted (or tasks are inside reclaim and nothing shows plenty), and tasks reclaim or
     wait behind reads that need memory, while the OOM killer does nothing or is late."""
-    readers = [one for one in case.waiters if one.role in ("reclaims", "holds", "holds-and-waits") or one.resource in _READS]
+    readers = [
+        one
+        for one in case.waiters
+        if one.role in ("reclaims", "holds", "holds-and-waits") or one.resource in _READS
+    ]
     if not readers or case.memory.short is False:
         return None
     kills = case.victims
-    if case.memory.short is None and not (case.reclaimers and (case.hung or case.persistent or kills or len(case.reclaimers) > 2)):
+    if case.memory.short is None and not (
+        case.reclaimers and (case.hung or case.persistent or kills or len(case.reclaimers) > 2)
+    ):
         return None
     if not (case.reclaimers or case.holders or len(readers) > 1):
         return None
     if _memory_came_back(case):
         return None
     summary = say.livelock_summary(case, readers)
-    because = [*say.memory(case), *say.allocations(case), *say.waiting(case), *say.chain(case), *say.progress(case), *say.kills(case)]
-    strong = case.memory.short and (case.reclaimers or case.holders) and (len(case.dumps) > 1 or kills or case.hung)
+    because = [
+        *say.memory(case),
+        *say.allocations(case),
+        *say.waiting(case),
+        *say.chain(case),
+        *say.progress(case),
+        *say.kills(case),
+    ]
+    strong = (
+        case.memory.short
+        and (case.reclaimers or case.holders)
+        and (len(case.dumps) > 1 or kills or case.hung)
+    )
     return Verdict("reclaim-livelock", summary, "high" if strong else "medium", tuple(because))
 
 
-_READS = frozenset({"memory", "squashfs-cache-entry", "squashfs-decompressor", "folio-lock", "block-io", "swap-io"})
+_READS = frozenset(
+    {"memory", "squashfs-cache-entry", "squashfs-decompressor", "folio-lock", "block-io", "swap-io"}
+)
 
 
 def _memory_came_back(case: Case) -> bool:
@@ -136,8 +161,10 @@ def _memory_came_back(case: Case) -> bool:
         return False
     last = case.evidence.ooms[-1]
     later = [one for one in case.waiters if one.lines and one.lines[0].line > last.line]
-    return not later and not any(time is not None and last.time is not None and time > last.time for time in case.dumps) and not (
-        case.stuck or case.reclaimers
+    return (
+        not later
+        and not any(time is not None and last.time is not None and time > last.time for time in case.dumps)
+        and not (case.stuck or case.reclaimers)
     )
 
 
@@ -145,7 +172,11 @@ def io_stall(case: Case) -> Verdict | None:
     """Tasks reported hung (or seen in one place over time) whose chain ends at a device or a server, with no
     shortage of memory shown."""
     moved = case.hung or case.persistent
-    at_io = [one for one in case.waiters if (row := case.resource(one.resource)) is not None and row.kind in ("io", "server")]
+    at_io = [
+        one
+        for one in case.waiters
+        if (row := case.resource(one.resource)) is not None and row.kind in ("io", "server")
+    ]
     at_io = [one for one in at_io if one in moved or case.hung]
     if not moved or not at_io:
         return None
@@ -172,16 +203,30 @@ def lock_contention(case: Case) -> Verdict | None:
     function, members = by_function(known or moved)[0]
     row = case.resource(members[0].resource)
     what = row.title if row else "something the log does not name"
-    targets = {edge.target for edge in case.graph.edges.values() if edge.kind == "waits-for" and edge.source == f"task:{members[0].pid}"}
+    targets = {
+        edge.target
+        for edge in case.graph.edges.values()
+        if edge.kind == "waits-for" and edge.source == f"task:{members[0].pid}"
+    }
     owner = [edge for edge in case.graph.edges.values() if edge.kind == "held-by" and edge.source in targets]
     held = ""
     if owner:
         holder = next((one for one in case.waiters if f"task:{one.pid}" == owner[0].target), None)
-        where = f", which {'sleeps' if holder.state != 'R' else 'runs'} in {holder.function}" if holder and holder.function else ""
+        where = (
+            f", which {'sleeps' if holder.state != 'R' else 'runs'} in {holder.function}"
+            if holder and holder.function
+            else ""
+        )
         held = f"; {case.graph.nodes[owner[0].target].label} holds it{where}"
     elif row is not None and row.kind in ("lock", "cache-entry"):
         held = "; the log does not show who holds it"
-    kill = "which SIGKILL cannot end" if members[0].killable is False else "which SIGKILL would end" if members[0].killable else ""
+    kill = (
+        "which SIGKILL cannot end"
+        if members[0].killable is False
+        else "which SIGKILL would end"
+        if members[0].killable
+        else ""
+    )
     summary = (
         f"{names(members)} {_verb(members, 'waits', 'wait')} for {what} in {function}{say.entered(members[0])}"
         f"{', ' + kill if kill else ''}{held}"
@@ -192,7 +237,12 @@ def lock_contention(case: Case) -> Verdict | None:
 
 def lockup(case: Case) -> Verdict | None:
     """A processor that does not come back: what it runs decides."""
-    spinning = [view for one in case.subjects for view in one.views if view.sighting.origin in ("soft-lockup", "rcu-stall", "hard-lockup")]
+    spinning = [
+        view
+        for one in case.subjects
+        for view in one.views
+        if view.sighting.origin in ("soft-lockup", "rcu-stall", "hard-lockup")
+    ]
     if not case.evidence.lockups:
         return None
     fact = case.evidence.lockups[0]
@@ -203,10 +253,22 @@ def lockup(case: Case) -> Verdict | None:
     long = f" for {fact.seconds:.0f} s" if fact.seconds else ""
     because = (Statement(fact.text.strip(), False, (say.quoted(fact),)),)
     if running is not None and running.reclaims:
-        return Verdict("reclaim-livelock", f"{head}{who} has been reclaiming memory{long} without end{where}", "medium", because)
-    if running is not None and any("lock_slowpath" in name or "spin_lock" in name for name in running.path[:3]):
+        return Verdict(
+            "reclaim-livelock",
+            f"{head}{who} has been reclaiming memory{long} without end{where}",
+            "medium",
+            because,
+        )
+    if running is not None and any(
+        "lock_slowpath" in name or "spin_lock" in name for name in running.path[:3]
+    ):
         return Verdict("lock-contention", f"{head}{who} spins{long} for a spinlock{where}", "medium", because)
-    kinds = {"rcu": "RCU stall", "rcu-expedited": "RCU stall", "workqueue": "workqueue lockup", "hard": "hard lockup"}
+    kinds = {
+        "rcu": "RCU stall",
+        "rcu-expedited": "RCU stall",
+        "workqueue": "workqueue lockup",
+        "hard": "hard lockup",
+    }
     name = kinds.get(fact.kind, "soft lockup")
     return Verdict(
         "insufficient-evidence",

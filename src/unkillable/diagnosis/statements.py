@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from unkillable.diagnosis.case import Case, by_function, names
 from unkillable.diagnosis.types import Quote, Statement, Victim, Waiter
@@ -62,11 +63,18 @@ def waiting(case: Case) -> list[Statement]:
             None: " in a state the input does not tell",
         }[one.killable]
         if one.role == "runs":
-            found.append(Statement(f"{names(members)}: running in {function}", one.inferred, _last_quotes(members)))
+            found.append(
+                Statement(f"{names(members)}: running in {function}", one.inferred, _last_quotes(members))
+            )
             continue
         verb = "sleeps" if len(members) == 1 else "sleep"
         found.append(
-            Statement(f"{names(members)} {verb} in {function}{what}{entered(one)},{state}", one.inferred, _last_quotes(members), _cite(case, one))
+            Statement(
+                f"{names(members)} {verb} in {function}{what}{entered(one)},{state}",
+                one.inferred,
+                _last_quotes(members),
+                _cite(case, one),
+            )
         )
     for function, members in by_function(case.reclaimers)[:6]:
         verb = "looks" if len(members) == 1 else "look"
@@ -82,7 +90,10 @@ def waiting(case: Case) -> list[Statement]:
 
 def _cite(case: Case, waiter: Waiter) -> str | None:
     """The source line of the wait in the kernel nearest to this one, not newer where there is a choice."""
-    site = next((one.view.wait.site for one in case.chosen if one.waiter is waiter and one.view.wait is not None), None)
+    site = next(
+        (one.view.wait.site for one in case.chosen if one.waiter is waiter and one.view.wait is not None),
+        None,
+    )
     if site is None or not site.cite:
         return None
     ours = version_key(case.kernel_version) if case.kernel_version else None
@@ -103,19 +114,37 @@ def chain(case: Case) -> list[Statement]:
             needs = f" and waits for {row.title} in {one.function}"
         else:
             needs = f" and is in {one.function}"
-        found.append(Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:]))
+        found.append(
+            Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:])
+        )
     meanwhile: dict[str, list[Waiter]] = {}
     for one in case.stuck:
-        common = _TOO_COMMON if case.version is not None and case.version < _MMAP_LOCK_DROPPED else {*_TOO_COMMON, "mmap-lock"}
-        unwanted = [row.title for key in one.holds if key not in case.wanted | common and (row := case.resource(key))]
+        common = (
+            _TOO_COMMON
+            if case.version is not None and case.version < _MMAP_LOCK_DROPPED
+            else {*_TOO_COMMON, "mmap-lock"}
+        )
+        unwanted = [
+            row.title for key in one.holds if key not in case.wanted | common and (row := case.resource(key))
+        ]
         if unwanted and one not in case.holders:
             meanwhile.setdefault(", ".join(unwanted), []).append(one)
     for held, members in meanwhile.items():
         verb = "holds" if len(members) == 1 else "hold"
-        found.append(Statement(f"{names(members)} {verb} {held} meanwhile (recognised by the frames)", True, _last_quotes(members)))
-    for one in case.stuck:
-        if one.locks:
-            found.append(Statement(f"{names([one])} holds {', '.join(one.locks)} (lockdep's list)", False, _lock_quotes(case, one)))
+        found.append(
+            Statement(
+                f"{names(members)} {verb} {held} meanwhile (recognised by the frames)",
+                True,
+                _last_quotes(members),
+            )
+        )
+    found += [
+        Statement(
+            f"{names([one])} holds {', '.join(one.locks)} (lockdep's list)", False, _lock_quotes(case, one)
+        )
+        for one in case.stuck
+        if one.locks
+    ]
     for edge in case.graph.edges.values():
         if edge.kind == "held-by" and not edge.inferred and edge.source != "resource:memory":
             source, target = case.graph.nodes[edge.source], case.graph.nodes[edge.target]
@@ -137,13 +166,24 @@ def progress(case: Case) -> list[Statement]:
     """Tasks that were back in user space between two dumps: a livelock, not a deadlock."""
     if not case.moved:
         return []
-    shown = ", ".join(one.name for one in case.moved[:4]) + (f" and {len(case.moved) - 4} more" if len(case.moved) > 4 else "")
+    shown = ", ".join(one.name for one in case.moved[:4]) + (
+        f" and {len(case.moved) - 4} more" if len(case.moved) > 4 else ""
+    )
     lines = tuple(
-        Quote(view.sighting.line, f"{view.sighting.text.strip()} ... user program counter {view.sighting.stack.user_pc}")
+        Quote(
+            view.sighting.line,
+            f"{view.sighting.text.strip()} ... user program counter {view.sighting.stack.user_pc}",
+        )
         for view in case.moved[0].views
         if view.sighting.stack is not None and view.sighting.stack.user_pc
     )
-    return [Statement(f"the box crawls, it is not stopped: {shown} came back to user space between the dumps", False, lines[:3])]
+    return [
+        Statement(
+            f"the box crawls, it is not stopped: {shown} came back to user space between the dumps",
+            False,
+            lines[:3],
+        )
+    ]
 
 
 def memory(case: Case) -> list[Statement]:
@@ -161,7 +201,11 @@ def memory(case: Case) -> list[Statement]:
     if block.total_kib:
         figures += f" of {kib(block.total_kib)}"
     if block.swap_total_kib is not None:
-        figures += ", no swap" if block.swap_total_kib == 0 else f", swap free {kib(block.swap_free_kib)} of {kib(block.swap_total_kib)}"
+        figures += (
+            ", no swap"
+            if block.swap_total_kib == 0
+            else f", swap free {kib(block.swap_free_kib)} of {kib(block.swap_total_kib)}"
+        )
     head = "memory is exhausted" if block.short else "memory is not short"
     return [Statement(f"{head}: {figures}", False, lines)]
 
@@ -199,12 +243,21 @@ def allocations(case: Case) -> list[Statement]:
 
 def victim(one: Victim) -> Statement:
     at = f" at {one.killed_at:.1f} s" if one.killed_at is not None else ""
-    child = f" (child of {one.child_of_comm}/{one.child_of}, which was chosen)" if one.child_of is not None else ""
+    child = (
+        f" (child of {one.child_of_comm}/{one.child_of}, which was chosen)"
+        if one.child_of is not None
+        else ""
+    )
     fate = {
         "exited": "exited" + (f" by {one.fate_at:.1f} s" if one.fate_at is not None else ""),
         "reaped": "had its memory freed by the oom_reaper; whether it exited is not shown",
-        "stuck": "was still there" + (f" at {one.fate_at:.1f} s" if one.fate_at is not None else "")
-        + (f", asleep in {one.waits_in}" if one.waits_in else ", and the oom_reaper could not free its memory"),
+        "stuck": "was still there"
+        + (f" at {one.fate_at:.1f} s" if one.fate_at is not None else "")
+        + (
+            f", asleep in {one.waits_in}"
+            if one.waits_in
+            else ", and the oom_reaper could not free its memory"
+        ),
         "unknown": "is not seen again: the log does not show whether it exited",
     }[one.fate]
     return Statement(f"{one.comm}/{one.pid}{child} was killed{at} and {fate}", False, one.lines)
@@ -228,7 +281,11 @@ def io_problems(case: Case) -> list[Statement]:
 
 def livelock_summary(case: Case, readers: Sequence[Waiter]) -> str:
     """The first line for a livelock: what everybody does, and what the OOM killer did."""
-    cached = [one for one in case.stuck if (row := case.resource(one.resource)) is not None and row.kind in ("cache-entry", "lock")]
+    cached = [
+        one
+        for one in case.stuck
+        if (row := case.resource(one.resource)) is not None and row.kind in ("cache-entry", "lock")
+    ]
     parts = []
     if cached:
         function, members = by_function(cached)[0]
@@ -243,7 +300,9 @@ def livelock_summary(case: Case, readers: Sequence[Waiter]) -> str:
         parts.append(f"{_count(case.reclaimers)} {verb} for memory{inside}")
     if not parts:
         function, members = by_function(readers)[0]
-        parts.append(f"{_count(members)} {'waits' if len(members) == 1 else 'wait'} in {function}{entered(members[0])}")
+        parts.append(
+            f"{_count(members)} {'waits' if len(members) == 1 else 'wait'} in {function}{entered(members[0])}"
+        )
     freed = "is freed too late" if case.victims else "nothing frees it"
     return f"memory is exhausted and {freed}: {'; '.join(parts)}; {_kill_words(case)}"
 
@@ -257,7 +316,9 @@ def _allocating_in(case: Case) -> str:
             frames[context.frame] = frames.get(context.frame, 0) + 1
     if not frames:
         return ""
-    best = "squashfs_bio_read" if "squashfs_bio_read" in frames else max(frames, key=lambda name: frames[name])
+    best = (
+        "squashfs_bio_read" if "squashfs_bio_read" in frames else max(frames, key=lambda name: frames[name])
+    )
     return f" (inside {best}, where the OOM killer may not be called)"
 
 
@@ -272,8 +333,12 @@ def _kill_words(case: Case) -> str:
     if not case.victims:
         return "the OOM killer never ran"
     times = [one.killed_at for one in case.victims if one.killed_at is not None]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    span = f"{min(gaps):.0f}-{max(gaps):.0f}" if gaps and round(min(gaps)) != round(max(gaps)) else f"{max(gaps, default=0):.0f}"
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    span = (
+        f"{min(gaps):.0f}-{max(gaps):.0f}"
+        if gaps and round(min(gaps)) != round(max(gaps))
+        else f"{max(gaps, default=0):.0f}"
+    )
     apart = f", {span} s apart" if gaps and max(gaps) >= 1 else ""
     number = f"{len(case.victims)} OOM kill{'s' if len(case.victims) > 1 else ''}"
     return f"{number}{apart}, no victim stuck"

@@ -80,8 +80,8 @@ def view(sighting: TaskSighting, version: str | None) -> View:
     stack = sighting.stack
     if stack is None:
         if sighting.wchan:
-            calls = (Call(sighting.wchan),)
-            return View(sighting, classifier().classify((Call("schedule"), *calls), sighting.state, version))
+            asleep = (Call("schedule"), Call(sighting.wchan))
+            return View(sighting, classifier().classify(asleep, sighting.state, version))
         return View(sighting, None)
     calls = tuple(frame_call(frame) for frame in stack.frames)
     letter = sighting.state
@@ -135,10 +135,18 @@ def collect(evidence: Evidence) -> list[Subject]:
 
 def _settled(views: list[View]) -> list[View]:
     """khungtaskd's word on a wait holds for every sighting of the task in the same function."""
-    places = {view.wait.function for view in views if view.wait is not None and view.sighting.origin == "hung-task"}
+    places = {
+        view.wait.function for view in views if view.wait is not None and view.sighting.origin == "hung-task"
+    }
     return [
-        View(view.sighting, msgspec.structs.replace(view.wait, task_state=states.UNINTERRUPTIBLE, killable=False))
-        if view.wait is not None and view.wait.asleep and view.wait.killable is None and view.wait.function in places
+        View(
+            view.sighting,
+            msgspec.structs.replace(view.wait, task_state=states.UNINTERRUPTIBLE, killable=False),
+        )
+        if view.wait is not None
+        and view.wait.asleep
+        and view.wait.killable is None
+        and view.wait.function in places
         else view
         for view in views
     ]

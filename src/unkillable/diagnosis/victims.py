@@ -96,7 +96,12 @@ def _signs_of_death(
             yield fact.time, (Quote(fact.line, fact.text.strip()),), fact.line
     for report in evidence.ooms:
         # The table lists every process that still has an mm (mm/oom_kill.c dump_tasks()).
-        if report.tasks and not report.tasks_omitted and report.memcg is None and _after(kill, report.line, report.time):
+        if (
+            report.tasks
+            and not report.tasks_omitted
+            and report.memcg is None
+            and _after(kill, report.line, report.time)
+        ):
             names = {row.pid: row.comm for row in report.tasks}
             if names.get(kill.pid) != kill.comm and len(names) > 2:
                 text = f"{report.text.strip()} ... its table of tasks no longer has {kill.pid}"

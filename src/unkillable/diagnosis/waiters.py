@@ -28,7 +28,9 @@ class Chosen(tuple[Subject, View, Waiter]):
         return self[2]
 
 
-def choose(subjects: Sequence[Subject], victims: Sequence[Victim], held: Sequence[HeldLock] = ()) -> list[Chosen]:
+def choose(
+    subjects: Sequence[Subject], victims: Sequence[Victim], held: Sequence[HeldLock] = ()
+) -> list[Chosen]:
     """The waiters, with the locks that lockdep lists for them."""
     locks: dict[int, dict[str, None]] = {}
     for lock in held:
@@ -43,7 +45,17 @@ def choose(subjects: Sequence[Subject], victims: Sequence[Victim], held: Sequenc
             continue
         view = _telling_view(subject, last)
         if view is not None and _matters(subject, view):
-            chosen.append(Chosen((subject, view, _waiter(subject, view, subject.pid in killed, tuple(locks.get(subject.pid or -1, ()))))))
+            chosen.append(
+                Chosen(
+                    (
+                        subject,
+                        view,
+                        _waiter(
+                            subject, view, subject.pid in killed, tuple(locks.get(subject.pid or -1, ()))
+                        ),
+                    )
+                )
+            )
     return chosen
 
 
@@ -51,11 +63,19 @@ def _telling_view(subject: Subject, last: int) -> View | None:
     """The latest view with a reliable stack, of the last full picture where there is one."""
     best: View | None = None
     for view in subject.views:
-        if view.sighting.origin in ("oom-invoker", "crash", "nmi") and subject.hung_seconds is None and best is not None:
+        if (
+            view.sighting.origin in ("oom-invoker", "crash", "nmi")
+            and subject.hung_seconds is None
+            and best is not None
+        ):
             continue
         if view.wait is None:
             continue
-        if best is None or best.wait is None or not (view.wait.inferred and not best.wait.inferred and _same(view, best)):
+        if (
+            best is None
+            or best.wait is None
+            or not (view.wait.inferred and not best.wait.inferred and _same(view, best))
+        ):
             best = view
     return best
 
@@ -80,7 +100,14 @@ def _matters(subject: Subject, view: View) -> bool:
         return not _kernel_idle(view)
     if not wait.asleep:
         return False
-    if wait.task_state in (states.INTERRUPTIBLE, states.IDLE, states.STOPPED, states.TRACED, states.ZOMBIE, states.PARKED):
+    if wait.task_state in (
+        states.INTERRUPTIBLE,
+        states.IDLE,
+        states.STOPPED,
+        states.TRACED,
+        states.ZOMBIE,
+        states.PARKED,
+    ):
         return False
     if letter in ("S", "I", "T", "t", "Z", "X", "P"):
         return False
@@ -90,7 +117,12 @@ def _matters(subject: Subject, view: View) -> bool:
 def _kernel_idle(view: View) -> bool:
     """Kernel threads waiting for work in D: harmless (kthreads of drivers, khungtaskd's own rule is the same)."""
     wait = view.wait
-    return wait is not None and wait.entered_by == "kthread" and wait.resource in ("event", "timer") and not wait.reclaims
+    return (
+        wait is not None
+        and wait.entered_by == "kthread"
+        and wait.resource in ("event", "timer")
+        and not wait.reclaims
+    )
 
 
 def _waiter(subject: Subject, view: View, victim: bool, locks: tuple[str, ...]) -> Waiter:
@@ -105,7 +137,7 @@ def _waiter(subject: Subject, view: View, victim: bool, locks: tuple[str, ...]) 
         primitive=wait.primitive if wait else None,
         task_state=wait.task_state if wait else None,
         killable=wait.killable if wait else None,
-        resource=wait.resource if wait else None,
+        resource=(wait.resource if wait else None) or ("memory" if _role(view) == "reclaims" else None),
         entered_by=wait.entered_by if wait else None,
         role=_role(view),
         holds=tuple(hold.resource for hold in wait.holds) if wait else (),

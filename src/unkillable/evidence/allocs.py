@@ -26,7 +26,8 @@ _PAGES = re.compile(
 _VMALLOC = re.compile(r": vmalloc(?:: allocation failure| error: size).{0,80}?, mode:" + _MASK)
 # SLUB since 2.6.31; on a CPU since 6.9; SLAB to 6.7.
 _SLAB = re.compile(
-    r"SL[UA]B: Unable to allocate memory on (?:CPU \d{1,5} \(of node \d{1,5}\) on )?node -?\d{1,5},? \(?gfp=" + _MASK
+    r"SL[UA]B: Unable to allocate memory on (?:CPU \d{1,5} \(of node \d{1,5}\) on )?node -?\d{1,5},? \(?gfp="
+    + _MASK
 )
 _SLAB_ROW = re.compile(
     r"^\s*(?:cache: (?P<cache>\S{1,64}),|node \d+: slabs:|\S{1,64} debugging increased min order|node \d+: )"

@@ -64,7 +64,17 @@ class StackReader:
     lines by somebody else, which the caller decides.
     """
 
-    __slots__ = ("damaged", "first", "frames", "from_user", "interrupted", "last", "numbers", "started", "user_pc")
+    __slots__ = (
+        "damaged",
+        "first",
+        "frames",
+        "from_user",
+        "interrupted",
+        "last",
+        "numbers",
+        "started",
+        "user_pc",
+    )
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -179,7 +189,15 @@ class StackReader:
         if not self.frames:
             return None
         frames = tuple(self.frames)
-        from_user = self.from_user or frames[-1].function in _OUTERMOST and "fork" not in frames[-1].function
+        from_user = self.from_user or (
+            frames[-1].function in _OUTERMOST and "fork" not in frames[-1].function
+        )
         return Stack(
-            frames, (self.first, self.last), tuple(self.numbers), self.interrupted, from_user, self.damaged, self.user_pc
+            frames,
+            (self.first, self.last),
+            tuple(self.numbers),
+            self.interrupted,
+            from_user,
+            self.damaged,
+            self.user_pc,
         )

@@ -23,8 +23,13 @@ _KINDS = tuple(
         ("kcsan", r"BUG: (?P<title>KCSAN: .*)"),
         ("kfence", r"BUG: (?P<title>KFENCE: .*)"),
         ("ubsan", r"(?P<title>UBSAN: .*)"),
-        ("lockdep", r"(?:WARNING|INFO): (?P<title>(?:possible (?:circular|recursive|irq lock)|bad unlock|suspicious RCU|held lock freed|"
-         r"inconsistent lock state|lock held when returning|SOFTIRQ-|HARDIRQ-).*)"),
+        (
+            "lockdep",
+            (
+                r"(?:WARNING|INFO): (?P<title>(?:possible (?:circular|recursive|irq lock)|bad unlock|suspicious RCU|"
+                r"held lock freed|inconsistent lock state|lock held when returning|SOFTIRQ-|HARDIRQ-).*)"
+            ),
+        ),
         ("page-fault", r"(?:BUG: )?(?P<title>[Uu]nable to handle (?:kernel )?.*)"),
         ("page-fault", r"(?P<title>Unable to handle kernel .*)"),
         ("gpf", r"(?P<title>general protection fault.*)"),
@@ -41,13 +46,9 @@ _TITLE_LIMIT = 200
 
 
 def _crash(builder: Builder, match: re.Match[str], record: Record) -> Section | None:
-    for kind, pattern in _KINDS:
-        found = pattern.search(record.text)
-        if found is not None:
-            break
-    else:
-        return None
-    if kind in _NOT_A_CRASH:
+    candidates = ((kind, pattern.search(record.text)) for kind, pattern in _KINDS)
+    kind, found = next(((kind, found) for kind, found in candidates if found is not None), ("", None))
+    if found is None or kind in _NOT_A_CRASH:
         return None
     title = found["title"].strip()[:_TITLE_LIMIT]
     function = _FUNCTION.search(title)
@@ -67,9 +68,20 @@ def _crash(builder: Builder, match: re.Match[str], record: Record) -> Section | 
 FORMATS = (
     Format(
         "crash",
-        ("BUG: ", "WARNING: ", "Kernel panic", "nable to handle", "general protection", "kernel BUG at", "Internal error: ",
-         "Oops", "UBSAN: "),
-        re.compile(r"BUG|WARNING: |Kernel panic|nable to handle|general protection|Internal error: |Oops|UBSAN: |INFO: "),
+        (
+            "BUG: ",
+            "WARNING: ",
+            "Kernel panic",
+            "nable to handle",
+            "general protection",
+            "kernel BUG at",
+            "Internal error: ",
+            "Oops",
+            "UBSAN: ",
+        ),
+        re.compile(
+            r"BUG|WARNING: |Kernel panic|nable to handle|general protection|Internal error: |Oops|UBSAN: |INFO: "
+        ),
         _crash,
         "2.6.0-7.3",
         "crashes/panic.sample",

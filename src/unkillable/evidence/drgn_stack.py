@@ -56,6 +56,8 @@ def read_stack(prog: Any, trace: Iterable[Any], running: bool) -> Stack | None:
 def _frame(prog: Any, frame: Any) -> Frame | None:
     """None where the address is not the kernel's: user space, or nothing."""
     pc = frame.pc if frame.interrupted else frame.pc - 1
+    if pc < 0:
+        return None
     try:
         symbol = frame.symbol()
         name, offset, size = symbol.name, frame.pc - symbol.address, symbol.size or None

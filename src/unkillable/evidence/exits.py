@@ -33,7 +33,12 @@ _SHELL = {
 
 
 def _exit(
-    builder: Builder, record: Record, pid: str | None, comm: str | None, number: int | None, code: int | None = None,
+    builder: Builder,
+    record: Record,
+    pid: str | None,
+    comm: str | None,
+    number: int | None,
+    code: int | None = None,
     ended: bool = True,
 ) -> None:
     if number is not None and not 0 < number <= _SIGNAL_MAX:
@@ -121,7 +126,9 @@ def _fault(builder: Builder, match: re.Match[str], record: Record) -> None:
     # The name is what stands before `[pid]:`, after another program's or the kernel's own `traps: `.
     comm = match["comm"] or before(match, 16).rpartition(": ")[2]
     number = integer(match["signal"])
-    named_by_driver = match["what"] and match["pid"] is None and number is None  # `mydev: unhandled event at 5`
+    named_by_driver = (
+        match["what"] and match["pid"] is None and number is None
+    )  # `mydev: unhandled event at 5`
     if not comm or named_by_driver:
         return
     if number is None:
@@ -166,7 +173,9 @@ def _shell(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 
 # A vendor's kernel (2.6.35, ARM) that says who gets a signal: `##### send signal from KERNEL, SIG : 9, malloc, PID:192`.
-_VENDOR = re.compile(r"##### send signal from KERNEL, SIG : (?P<signal>\d{1,3}), (?P<comm>.{0,64}?), PID:(?P<pid>\d{1,10})")
+_VENDOR = re.compile(
+    r"##### send signal from KERNEL, SIG : (?P<signal>\d{1,3}), (?P<comm>.{0,64}?), PID:(?P<pid>\d{1,10})"
+)
 
 
 class SentSignalSection:

@@ -32,11 +32,17 @@ _SQUASHFS = tuple(
         ("read", r"squashfs_read_data failed to read block " + _BLOCK),  # to 5.6
         ("cache-entry", r"Unable to read (?P<cache>\w{1,24}) cache entry \[" + _BLOCK + "?"),  # cache.c:266
         ("page", r"Unable to read page, block " + _BLOCK),  # file.c:445, file_cache.c:29
-        ("metadata", r"Unable to read (?:directory block|symlink|xattr|id index) \[?" + _BLOCK + r"\b"),  # dir.c:214
+        (
+            "metadata",
+            r"Unable to read (?:directory block|symlink|xattr|id index) \[?" + _BLOCK + r"\b",
+        ),  # dir.c:214
         ("metadata", r"read_indexes: reading block \[" + _BLOCK),  # file.c:180
         ("metadata", r"Unable to read inode " + _BLOCK),  # inode.c:448
         ("metadata", r"Unable to read (?:inode|directory|symlink|fragment|metadata|xattr|id)\b"),
-        ("decompress", r"data probably corrupt|decompression error|zlib_\w+ returned|data remaining|lzma? ?error"),
+        (
+            "decompress",
+            r"data probably corrupt|decompression error|zlib_\w+ returned|data remaining|lzma? ?error",
+        ),
         ("other", r""),
     )
 )
@@ -70,7 +76,11 @@ _OTHERS = tuple(
         ("btrfs", r"BTRFS error \(device [^)]{1,64}\)", "other"),
         ("f2fs", r"F2FS-fs(?: error| \([^)]{1,64}\): .{0,80}?(?:error|fail|inconsist))", "other"),
         ("erofs", r"erofs(?: \(device [^)]{1,64}\))?: .{0,80}?failed to decompress", "decompress"),
-        ("erofs", r"erofs(?: \(device [^)]{1,64}\))?: .{0,80}?(?:failed to read|read error|readahead error)", "read"),
+        (
+            "erofs",
+            r"erofs(?: \(device [^)]{1,64}\))?: .{0,80}?(?:failed to read|read error|readahead error)",
+            "read",
+        ),
         ("ubifs", r"UBIFS error .{0,80}?(?:read|node)", "read"),
         ("ubifs", r"UBIFS error", "other"),
         ("jffs2", r"jffs2: error:|JFFS2 (?:error|notice: .*CRC)", "other"),

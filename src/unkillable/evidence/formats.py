@@ -46,7 +46,9 @@ _BARE_START = re.compile(
 # `cat /proc/123/stack` or a heading like it above `[<0>] f+0x1/0x2` lines.
 _PROC_STACK = re.compile(r"/proc/(?P<pid>\d{1,7})(?:/task/(?P<tid>\d{1,7}))?/stack")
 # crash(8)'s bt: `PID: 123  TASK: ffff.. CPU: 0  COMMAND: "name"`
-_CRASH_BT = re.compile(r"PID: (?P<pid>\d+)\s+TASK: \S+\s+CPU: (?P<cpu>\d+)\s+COMMAND: \"(?P<comm>[^\"]{1,64})\"")
+_CRASH_BT = re.compile(
+    r"PID: (?P<pid>\d+)\s+TASK: \S+\s+CPU: (?P<cpu>\d+)\s+COMMAND: \"(?P<comm>[^\"]{1,64})\""
+)
 
 
 def _bare(builder: Builder, match: re.Match[str], record: Record) -> Section:
@@ -64,7 +66,9 @@ def _proc_stack(builder: Builder, match: re.Match[str], record: Record) -> Secti
 
 
 def _crash_bt(builder: Builder, match: re.Match[str], record: Record) -> Section:
-    section = TraceSection(builder, record, "trace", pid=int(match["pid"]), comm=match["comm"], cpu=int(match["cpu"]))
+    section = TraceSection(
+        builder, record, "trace", pid=int(match["pid"]), comm=match["comm"], cpu=int(match["cpu"])
+    )
     section.stack.started = True
     return section
 
@@ -74,6 +78,8 @@ BY_HAND = (
     Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "tasks/proc-stack.sample"),
     Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "tasks/crash-bt.sample"),
 )
+
+
 def _trace_head(builder: Builder, match: re.Match[str], record: Record) -> Section:
     section = TraceSection(builder, record, "trace")
     section.feed(record)

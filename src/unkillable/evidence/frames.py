@@ -21,7 +21,9 @@ import re
 from unkillable.evidence.types import Frame
 
 # Suffixes that compilers add to a function's name; the source knows only the bare one.
-_SUFFIX = re.compile(r"(?:\.(?:constprop|isra|part|cold|lto_priv|llvm|clone|localalias|__uniq)(?:\.\d+)*)+$|\.\d+$")
+_SUFFIX = re.compile(
+    r"(?:\.(?:constprop|isra|part|cold|lto_priv|llvm|clone|localalias|__uniq)(?:\.\d+)*)+$|\.\d+$"
+)
 
 _SYMBOL = r"(?P<symbol>[A-Za-z_$.][\w$.]*)"
 _FRAME = re.compile(
@@ -36,7 +38,9 @@ _FROM = re.compile(
     + r"\+0x(?P<offset>[0-9a-f]{1,8})(?:/0x(?P<size>[0-9a-f]{1,8}))?\)?(?P<rest>.*)$"
 )
 _DECODED = re.compile(
-    r"^\s*(?:#\d+\s+)?(?P<guess>\?\s+)?" + _SYMBOL + r"(?:\s+\(|\s+)(?P<source>[\w./+-]+\.[chS]:\d+)(?P<rest>.*)$"
+    r"^\s*(?:#\d+\s+)?(?P<guess>\?\s+)?"
+    + _SYMBOL
+    + r"(?:\s+\(|\s+)(?P<source>[\w./+-]+\.[chS]:\d+)(?P<rest>.*)$"
 )
 _CRASH = re.compile(r"^\s*#\d+ \[[0-9a-f]+\] " + _SYMBOL + r" at [0-9a-f]+(?: \[(?P<module>\w+)\])?")
 _MODULE = re.compile(r"^\s*\[(?P<module>[A-Za-z]\w*)[ \]]")
@@ -48,6 +52,7 @@ REGISTER = re.compile(
     r"^\s*(?:RIP|EIP|IP|NIP|LR|CTR|PC|pc|lr|epc|ra|Krnl PSW|PSW|sp|GPR|EPC|RA|Code|LR is at|PC is at|"
     r"psw|era|ERA|Unwound|RSP|ESP)\s*[:=\[]|^\s*(?:PC|LR) is at |^\s*(?:NIP|LR) \["
 )
+
 
 def strip_suffix(symbol: str) -> str:
     """The source's name of a function: `foo.constprop.0.cold` is `foo`."""
@@ -72,7 +77,15 @@ def _frame(match: re.Match[str], reliable: bool = True) -> Frame:
         if "(unreliable)" in rest:
             reliable = False
     symbol = match["symbol"]
-    return Frame(symbol, strip_suffix(symbol), _number(match["offset"]), _number(match["size"]), module, reliable, source)
+    return Frame(
+        symbol,
+        strip_suffix(symbol),
+        _number(match["offset"]),
+        _number(match["size"]),
+        module,
+        reliable,
+        source,
+    )
 
 
 def _parse(text: str) -> tuple[Frame, ...]:
@@ -105,7 +118,9 @@ def parse_decoded(text: str) -> tuple[Frame, ...]:
     return ()
 
 
-_BARE = re.compile(r"^\s+(?P<guess>\? )?(?:->\s*|<-\s*|\|\s*)?" + _SYMBOL + r"(?:\(\))?(?:\s+\[(?P<module>[a-z]\w*)\])?\s*$")
+_BARE = re.compile(
+    r"^\s+(?P<guess>\? )?(?:->\s*|<-\s*|\|\s*)?" + _SYMBOL + r"(?:\(\))?(?:\s+\[(?P<module>[a-z]\w*)\])?\s*$"
+)
 
 
 def parse_bare(text: str) -> tuple[Frame, ...]:

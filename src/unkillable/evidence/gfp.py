@@ -69,7 +69,9 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def _layout(since: str, until: str, source: str, bits: str) -> Layout:
-    return Layout(since, until, source, tuple(name if name == "-" else f"__GFP_{name}" for name in bits.split()))
+    return Layout(
+        since, until, source, tuple(name if name == "-" else f"__GFP_{name}" for name in bits.split())
+    )
 
 
 LAYOUTS = (
@@ -120,11 +122,16 @@ def guess_layout(mask: int, named: bool, word: str = "") -> Layout:
 
 def decode(mask: int, layout: Layout) -> tuple[str, ...]:
     """A number's flags as the kernel of that era would name them, largest composite first; the rest as 0x.."""
-    reclaim = ("__GFP_WAIT",) if "__GFP_WAIT" in layout.bits else ("__GFP_DIRECT_RECLAIM", "__GFP_KSWAPD_RECLAIM")
+    reclaim = (
+        ("__GFP_WAIT",) if "__GFP_WAIT" in layout.bits else ("__GFP_DIRECT_RECLAIM", "__GFP_KSWAPD_RECLAIM")
+    )
     names: list[str] = []
     rest = mask
     for name in _PRINTED:
-        flags = [*(flag for flag in _COMPOSITE[name] if not flag.endswith(("_DIRECT_RECLAIM", "_KSWAPD_RECLAIM"))), *reclaim]
+        flags = [
+            *(flag for flag in _COMPOSITE[name] if not flag.endswith(("_DIRECT_RECLAIM", "_KSWAPD_RECLAIM"))),
+            *reclaim,
+        ]
         bits = 0
         for flag in flags:
             bits |= layout.mask(flag)

@@ -24,7 +24,9 @@ def _io(kind: str, builder: Builder, match: re.Match[str], record: Record) -> No
     )
 
 
-def _row(name: str, literals: tuple[str, ...], kind: str, pattern: str, eras: str, sample: str = "") -> Format:
+def _row(
+    name: str, literals: tuple[str, ...], kind: str, pattern: str, eras: str, sample: str = ""
+) -> Format:
     return Format(name, literals, re.compile(pattern), partial(_io, kind), eras, sample)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from unkillable.evidence.archsigns import arch_signs
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, TraceSection
@@ -22,7 +23,9 @@ _MOUNTED = re.compile(
     r"VFS: Mounted root \((?P<root>\w+) filesystem\)|(?P<version>squashfs: version )|(?P<fs>EXT4-fs|erofs|F2FS-fs|XFS|BTRFS"
     r"|UBIFS|jffs2|EXT3-fs|overlayfs)\b.*mounted"
 )
-_CONFIG = re.compile(r"^(?:CONFIG_(?P<name>[A-Z0-9_]+)=(?P<value>\S+)|# CONFIG_(?P<off>[A-Z0-9_]+) is not set)$")
+_CONFIG = re.compile(
+    r"^(?:CONFIG_(?P<name>[A-Z0-9_]+)=(?P<value>\S+)|# CONFIG_(?P<off>[A-Z0-9_]+) is not set)$"
+)
 
 # The upstream version behind a distribution's release, e.g. `#1 SMP Debian 5.10.251-5`.
 _SOURCE_VERSION = re.compile(r".*#\d+.*\bDebian (?P<version>\d+\.\d+\.\d+)-")
@@ -38,22 +41,6 @@ _RELEASE_ARCH = (  # a distribution's flavour tells
     (re.compile(r"s390"), "s390"),
     (re.compile(r"[-.][3-6]86(?:-pae)?\b|i[3-6]86"), "i386"),
     (re.compile(r"loong64|loongarch"), "loongarch"),
-)
-# Text that only one architecture's kernel prints.
-_SIGNS = tuple(
-    (re.compile(pattern), arch)
-    for pattern, arch in (
-        (r"\[<ffffffff[0-9a-f]{8}>\] \? |\bRIP: |\bRAX: |entry_SYSCALL_64|asm_exc_page_fault|system_call_fastpath|__x64_sys_|x86_64", "x86_64"),
-        (r"\[<[0-9a-f]{8}>\] \? |\berror_code\+0x|\bEIP: |\bEAX: |entry_INT80_32|sysenter_do_call|sysenter_past_esp|__ia32_sys_|\bi[3-6]86\b", "i386"),
-        (r"el[01]h?t?_(?:64_)?(?:sync|irq|svc|da|ia)|\bel0_|\bel1_|__arm64_sys_|Booting Linux on physical CPU 0x[0-9a-f]{10}"
-         r"|\bx29: |do_mem_abort", "arm64"),
-        (r"do_PrefetchAbort|do_DataAbort|ret_fast_syscall|\bPC is at |__irq_svc|unwind_backtrace|ARMv[4-7]|\bfrom \[<", "arm"),
-        (r"\bepc ?: [0-9a-f]{8}(?:[0-9a-f]{8})? ra|riscv|do_trap_ecall_u|handle_exception\+0x", "riscv"),
-        (r"Krnl PSW|pgm_check_handler|__do_pgm_check|__s390|system_call_svc|io_int_handler|\bs390x?\b", "s390"),
-        (r"\bNIP ?[:\[]|--- interrupt: |hash__do_page_fault|system_call_common|ppc|PowerPC|powerpc|pSeries", "powerpc"),
-        (r"\$ 0   ?:|CPU0 revision is|do_ri\+0x|MIPS|handle_tlb[lms]|handle_sys\+0x|do_page_fault\+0x\w+/0x\w+\s*$.*\[<8", "mips"),
-        (r"\bCRMD: |loongarch|LoongArch|tlb_do_page_fault_[01]", "loongarch"),
-    )
 )
 # Forms that only a range of kernels prints: (pattern, since, until); `0` and `99` are open ends.
 _ERAS = tuple(
@@ -71,9 +58,6 @@ _ERAS = tuple(
         (r"Out of memory: Killed process", "5.3", "99"),
     )
 )
-# 32-bit MIPS kernel text lives in kseg0; ARM's default split is 3G.
-_ADDRESS = re.compile(r"^\(?\[<(?P<address>[0-9a-f]{8}|[0-9a-f]{16})>\]")
-_ADDRESS_ARCH = (("8", 8, "mips"), ("c", 8, "arm"), ("9000", 16, "loongarch"))
 
 
 def vote(builder: Builder, text: str) -> None:
@@ -81,14 +65,8 @@ def vote(builder: Builder, text: str) -> None:
     for pattern, since, until in _ERAS:
         if pattern.search(text):
             builder.narrow_era(since, until)
-    for pattern, arch in _SIGNS:
-        if pattern.search(text):
-            builder.vote_arch(arch, 4)
-    address = _ADDRESS.match(text.lstrip())
-    if address is not None:
-        for prefix, width, arch in _ADDRESS_ARCH:
-            if len(address["address"]) == width and address["address"].startswith(prefix):
-                builder.vote_arch(arch)
+    for arch, weight in arch_signs(text):
+        builder.vote_arch(arch, weight)
 
 
 def conclude(builder: Builder) -> KernelInfo:
@@ -148,7 +126,9 @@ def _era(builder: Builder) -> str | None:
 
 def _banner(builder: Builder, match: re.Match[str], record: Record) -> None:
     builder.set_kernel(release=match["release"], build=match["rest"], line=record.number)
-    distribution = re.search(r"(Debian|Ubuntu|OpenWrt|Yocto|Buildroot|Android|Red Hat|SUSE|Arch)", match["rest"])
+    distribution = re.search(
+        r"(Debian|Ubuntu|OpenWrt|Yocto|Buildroot|Android|Red Hat|SUSE|Arch)", match["rest"]
+    )
     if distribution:
         builder.set_kernel(distribution=distribution[1])
 
@@ -193,9 +173,18 @@ def _comm(builder: Builder, match: re.Match[str], record: Record) -> Section:
 FORMATS = (
     Format("banner", ("Linux version ",), _BANNER, _banner, "2.6.0-7.3", "captures"),
     Format("command-line", ("ommand line: ",), _COMMAND_LINE, _command_line, "2.6.0-7.3", "captures"),
-    Format("hardware", ("Hardware name: ", "Machine model: "), _HARDWARE, _hardware, "2.6.30-7.3", "captures"),
+    Format(
+        "hardware", ("Hardware name: ", "Machine model: "), _HARDWARE, _hardware, "2.6.30-7.3", "captures"
+    ),
     Format("memory", ("K available",), _MEMORY, _memory, "2.6.0-7.3", "captures"),
-    Format("mounted", ("VFS: Mounted root", "squashfs: version", "mounted filesystem"), _MOUNTED, _mounted, "2.6.0-7.3", "captures"),
+    Format(
+        "mounted",
+        ("VFS: Mounted root", "squashfs: version", "mounted filesystem"),
+        _MOUNTED,
+        _mounted,
+        "2.6.0-7.3",
+        "captures",
+    ),
     Format("config", ("CONFIG_",), _CONFIG, _config, "2.6.0-7.3", "captures"),
     Format("comm", ("Comm: ", "Pid: "), COMM, _comm, "2.6.0-7.3", "captures"),
 )

@@ -13,7 +13,9 @@ from unkillable.evidence.table import Format
 from unkillable.evidence.types import HeldLock
 from unkillable.klog.record import Record
 
-_OWNER = re.compile(r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64})/(?P<pid>\d+)(?=[:.]|$)")
+_OWNER = re.compile(
+    r"(?:(?P<count>\d+) locks?|(?P<none>no locks)) held by (?P<comm>.{1,64})/(?P<pid>\d+)(?=[:.]|$)"
+)
 # 7.3: `locks held by name/12: 2, last CPU#1:` (docs/dev/console-formats.md)
 _OWNER_7_3 = re.compile(r"locks held by (?P<comm>.{1,64})/(?P<pid>\d+): (?P<count>\d+), (?:last|on)")
 _SHOWING = re.compile(r"Showing all locks held in the system")
@@ -44,20 +46,18 @@ class LockSection:
             return _OTHER.match(record.text) is not None
         index = int(match["index"])
         # A decoded log repeats a lock's line for each inlined function; the last one is the function proper.
-        self.locks[index] = (
-            HeldLock(
-                line=record.number,
-                text=record.text,
-                time=record.time,
-                pid=self.pid,
-                comm=self.comm,
-                index=index,
-                name=match["name"],
-                address=match["address"],
-                usage=match["usage"],
-                function=match["function"],
-                snapshot=self.builder.snapshot,
-            )
+        self.locks[index] = HeldLock(
+            line=record.number,
+            text=record.text,
+            time=record.time,
+            pid=self.pid,
+            comm=self.comm,
+            index=index,
+            name=match["name"],
+            address=match["address"],
+            usage=match["usage"],
+            function=match["function"],
+            snapshot=self.builder.snapshot,
         )
         return True
 

@@ -22,7 +22,9 @@ _PINNED = re.compile(
     r"oom killer (?P<pid>\d{1,10}) \((?P<comm>.{0,64}?)\) has mm pinned by (?P<by>\d{1,10}) \(.{0,64}?\)"
 )
 # Android's driver (drivers/staging/android/lowmemorykiller.c to 4.11); the first form is its oldest.
-_LMK_OLD = re.compile(r"send sigkill to (?P<pid>\d{1,10}) \((?P<comm>.{0,64}?)\), adj (?P<adj>-?\d{1,5}), size (?P<size>\d{1,15})")
+_LMK_OLD = re.compile(
+    r"send sigkill to (?P<pid>\d{1,10}) \((?P<comm>.{0,64}?)\), adj (?P<adj>-?\d{1,5}), size (?P<size>\d{1,15})"
+)
 _LMK = re.compile(
     r"Killing '(?P<comm>.{0,64}?)' \((?P<pid>\d{1,10})\)(?: \(tgid \d{1,10}\))?,? \(?adj (?P<adj>-?\d{1,5})\b"
 )
@@ -138,10 +140,17 @@ def _earlyoom(builder: Builder, match: re.Match[str], record: Record) -> None:
 # tried on small inputs only.
 FORMATS = (
     Format("oom-invoked", ("oom-killer: ",), HEAD, _report, "2.6.11-7.3", "captures/amd64-6.1-oom.sample"),
-    Format("oom-summary", ("oom-kill:constraint",), SUMMARY, _summary, "5.0-7.3", "captures/amd64-6.1-oom.sample"),
+    Format(
+        "oom-summary", ("oom-kill:constraint",), SUMMARY, _summary, "5.0-7.3", "captures/amd64-6.1-oom.sample"
+    ),
     Format("oom-choice", ("Kill",), CHOICE, _choice, "2.6.36-5.0", ""),
     Format(
-        "oom-choice-old", (), CHOICE, _choice, "2.6.11-2.6.35", "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt"
+        "oom-choice-old",
+        (),
+        CHOICE,
+        _choice,
+        "2.6.11-2.6.35",
+        "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
     ),
     Format("oom-killed", ("Kill",), KILLED, _killed, "2.6.0-7.3", "captures/amd64-6.1-oom.sample"),
     Format("oom-reaped", ("oom_reaper: ",), _REAPED, _reaped, "4.6-7.3", ""),

@@ -7,13 +7,19 @@ import re
 _FIELDS_LIMIT = 160
 _SLABS_LIMIT = 400
 
-_LIMIT_OF = re.compile(r"^\s*Task in (?P<task>/.{0,400}?) killed as a result of limit of (?P<memcg>/.{0,400}?)\s*$")
+_LIMIT_OF = re.compile(
+    r"^\s*Task in (?P<task>/.{0,400}?) killed as a result of limit of (?P<memcg>/.{0,400}?)\s*$"
+)
 _LIMIT = re.compile(r"Memory limit reached of cgroup (?P<memcg>/.{0,400}?)\s*$")
-_USAGE = re.compile(r"^\s*(?P<name>[a-z+]{3,12}): usage (?P<usage>\d{1,19})kB, limit (?P<limit>\d{1,19})kB, failcnt (?P<fail>\d{1,19})")
+_USAGE = re.compile(
+    r"^\s*(?P<name>[a-z+]{3,12}): usage (?P<usage>\d{1,19})kB, limit (?P<limit>\d{1,19})kB, failcnt (?P<fail>\d{1,19})"
+)
 _STATS = re.compile(r"^\s*Memory cgroup stats(?: for (?P<memcg>/[^:]{0,400}))?:(?P<rest>.*)$")
 _STAT = re.compile(r"^\s*(?P<name>[a-z][a-z0-9_]{2,40}) (?P<value>\d{1,19})$")
 _STAT_KB = re.compile(r"([a-z_()]{3,40}):(\d{1,15}KB)")
-_PROTECTION = re.compile(r"Memory cgroup min protection (?P<min>\d{1,15})kB -- low protection (?P<low>\d{1,15})kB")
+_PROTECTION = re.compile(
+    r"Memory cgroup min protection (?P<min>\d{1,15})kB -- low protection (?P<low>\d{1,15})kB"
+)
 GROUP = re.compile(r"Tasks in (?P<memcg>/.{0,400}?) are going to be killed due to memory\.oom\.group set")
 
 _SLAB_HEAD = re.compile(r"^\s*(?:Unreclaimable slab info:|Name +Used +Total)\s*$")

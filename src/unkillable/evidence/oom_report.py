@@ -38,7 +38,9 @@ _REMARKS = (
     ("exiting", re.compile(r"OOM victim \d+ \(.{0,64}?\) is already exiting")),
     ("none_eligible", re.compile(r"OOM request ignored")),
 )
-_PANIC = re.compile(r"Kernel panic - not syncing:? (?P<title>(?:Out of memory|System is deadlocked on memory).{0,80})")
+_PANIC = re.compile(
+    r"Kernel panic - not syncing:? (?P<title>(?:Out of memory|System is deadlocked on memory).{0,80})"
+)
 _CONTEXT = re.compile(r"^\s*(?:Hardware name: |Modules linked in|Workqueue: )")
 TASK_COMM_LEN = 16
 COMM_KEPT = 64  # of what stands before the head: the name, or a program's output and the name
@@ -73,7 +75,9 @@ class OomSection:
         adj = _ADJ.search(rest)
         self.facts["comm"] = before(match, COMM_KEPT)
         if adj is not None:
-            self.facts["oom_score_adj" if adj["word"] == "oom_score_adj" else "oom_adj"] = integer(adj["value"])
+            self.facts["oom_score_adj" if adj["word"] == "oom_score_adj" else "oom_adj"] = integer(
+                adj["value"]
+            )
         gfp = _GFP.search(rest)
         if gfp is not None:
             mask = hexadecimal(gfp["mask"])
@@ -86,7 +90,12 @@ class OomSection:
         if order is not None:
             self.facts["order"] = integer(order["value"])
         self._nodemask(rest)
-        _note_era(self.builder, adj["word"] if adj else "", gfp is not None and gfp["names"] is not None, "nodemask=" in rest)
+        _note_era(
+            self.builder,
+            adj["word"] if adj else "",
+            gfp is not None and gfp["names"] is not None,
+            "nodemask=" in rest,
+        )
 
     def _nodemask(self, text: str) -> None:
         nodes = _NODEMASK.search(text)
@@ -214,7 +223,9 @@ class OomSection:
                 return True
         panic = _PANIC.search(text)
         if panic is not None:
-            self.fields.setdefault("panic", panic["title"])  # and the line goes on to the headlines of crashes
+            self.fields.setdefault(
+                "panic", panic["title"]
+            )  # and the line goes on to the headlines of crashes
         return False
 
     def _trace(self, text: str, record: Record) -> bool:

@@ -72,7 +72,9 @@ class TaskTable:
         if len(parts) < len(self.columns):
             return None  # cut before the name
         numbers = [integer(part) for part in parts[: len(self.columns)]]
-        fields = {name: number for name, number in zip(self.columns, numbers, strict=True) if number is not None}
+        fields = {
+            name: number for name, number in zip(self.columns, numbers, strict=True) if number is not None
+        }
         if len(fields) < len(self.columns) - 1:
             return None
         comm = parts[len(self.columns)].rstrip() if len(parts) > len(self.columns) else ""

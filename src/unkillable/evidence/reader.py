@@ -109,4 +109,3 @@ class EvidenceReader:
                 self.foreign[key] = 0
             return True
         return False
-

@@ -99,7 +99,9 @@ def _sysrq(builder: Builder, match: re.Match[str], record: Record) -> StateDump 
     action = match["action"].strip()
     origin = _ACTIONS.get(action.lower())
     snapshot = builder.begin_snapshot(origin) if origin else builder.snapshot
-    builder.add_sysrq(SysRq(line=record.number, text=record.text, time=record.time, action=action, snapshot=snapshot))
+    builder.add_sysrq(
+        SysRq(line=record.number, text=record.text, time=record.time, action=action, snapshot=snapshot)
+    )
     return StateDump(builder) if origin else None
 
 
@@ -119,21 +121,31 @@ def sighting_without_stack(record: Record, origin: str, **fields: object) -> Tas
     return TaskSighting(line=record.number, text=record.text, time=record.time, origin=origin, **fields)  # type: ignore[arg-type]
 
 
-# The scheduler's table at the end of sysrq-t (CONFIG_SCHED_DEBUG): ` Z               h   116       793.067 ...`.  It is
-# where a zombie shows on x86 (7.3 has a weight between pid and vruntime): its stack is freed, so it has no task line (6.1 kernel/sched/core.c:8984).
-_ZOMBIE_ROW = re.compile(r"^[ >](?P<state>[ZX])\s+(?P<comm>\S.{0,15}?)\s+(?P<pid>\d{1,7})(?:\s+\d{1,9})?\s+-?\d+\.\d{6}\s")
+# The scheduler's table at the end of sysrq-t (CONFIG_SCHED_DEBUG), e.g. ` Z               h   116       793.067 ...`.
+# It is where a zombie shows on x86: its stack is freed, so it has no task line (6.1 kernel/sched/core.c:8984).
+# 7.3 has a weight between pid and vruntime.
+_ZOMBIE_ROW = re.compile(
+    r"^[ >](?P<state>[ZX])\s+(?P<comm>\S.{0,15}?)\s+(?P<pid>\d{1,7})(?:\s+\d{1,9})?\s+-?\d+\.\d{6}\s"
+)
 
 
 def _zombie_row(builder: Builder, match: re.Match[str], record: Record) -> None:
     builder.add_task(
         sighting_without_stack(
-            record, "sysrq-t", pid=int(match["pid"]), comm=match["comm"], state=match["state"], snapshot=builder.snapshot
+            record,
+            "sysrq-t",
+            pid=int(match["pid"]),
+            comm=match["comm"],
+            state=match["state"],
+            snapshot=builder.snapshot,
         )
     )
 
 
 FORMATS = (
-    Format("scheduler-row", (), _ZOMBIE_ROW, _zombie_row, "2.6.23-7.3", "captures/amd64-6.1-zombie.sample.xz"),
+    Format(
+        "scheduler-row", (), _ZOMBIE_ROW, _zombie_row, "2.6.23-7.3", "captures/amd64-6.1-zombie.sample.xz"
+    ),
     Format(
         "sysrq",
         ("sysrq: ", "SysRq : "),

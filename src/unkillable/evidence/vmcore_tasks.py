@@ -52,7 +52,7 @@ def read_tasks(prog: Any, time: float | None, most: int, snapshot: int) -> Itera
             return  # the list itself is not in the dump; a running guest changed it under our hands
         try:
             yield read_task(prog, task, time, snapshot)
-        except (drgn.FaultError, LookupError, ValueError):
+        except (drgn.FaultError, LookupError, ValueError, OverflowError):
             continue
 
 
@@ -101,7 +101,7 @@ def _stack(
     try:
         trace = prog.stack_trace(task)
         stack = read_stack(prog, trace, running)
-    except (drgn.FaultError, LookupError, ValueError, drgn.UnsupportedOperation) as error:
+    except (drgn.FaultError, LookupError, ValueError, OverflowError, drgn.UnsupportedOperation) as error:
         return None, None, str(error).split("\n", 1)[0]
     blocker = None
     if state in ("D", "K"):

@@ -156,7 +156,9 @@ def zip_members(file: str | io.BytesIO) -> Iterator[Member]:
         raise Damaged(f"the zip archive is damaged ({error})") from None
     for entry in entries[:MAX_MEMBERS]:
         if not entry.is_dir():
-            yield Member(entry.filename[:MAX_MEMBER_NAME], entry.file_size, lambda e=entry: _Zipped(archive, e))  # type: ignore[misc]
+            yield Member(
+                entry.filename[:MAX_MEMBER_NAME], entry.file_size, lambda e=entry: _Zipped(archive, e)
+            )  # type: ignore[misc]
     if len(entries) > MAX_MEMBERS:
         raise Damaged(f"the archive has more than {MAX_MEMBERS:,} members: the rest is left out")
 
@@ -177,7 +179,15 @@ class _Zipped:
     def read(self, size: int, /) -> bytes:
         try:
             data = self._file.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            ValueError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             raise Damaged(f"the member is damaged ({error})") from None
         self._given += len(data)
         if self._given > RATIO_FREE and self._given > RATIO * max(self._packed, 1):

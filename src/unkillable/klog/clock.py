@@ -12,7 +12,9 @@ MONTHS = {name: at for at, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Se
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|UTC|GMT)| ?([+-])(\d\d):?(\d\d))?"
 )
-_SYSLOG = re.compile(r"(?:(\d{4}) )?([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: (\d{4}))?")
+_SYSLOG = re.compile(
+    r"(?:(\d{4}) )?([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: (\d{4}))?"
+)
 _known: dict[str, float | None] = {}
 
 

@@ -144,7 +144,12 @@ def recognise(head: bytes) -> Format | None:
             if row.name == "bzip2" and not (head[3:4].isdigit() and head[4:10] in _BZIP2_BLOCKS):
                 continue  # three letters are too weak a sign
             return row
-    if head[:1] == b"\x78" and len(head) > 2 and int.from_bytes(head[:2], "big") % 31 == 0 and _inflates(head, 15):
+    if (
+        head[:1] == b"\x78"
+        and len(head) > 2
+        and int.from_bytes(head[:2], "big") % 31 == 0
+        and _inflates(head, 15)
+    ):
         return _DEFLATE[0]
     return None
 

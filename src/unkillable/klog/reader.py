@@ -18,7 +18,14 @@ from unkillable.klog.scan import Match, Scanner
 from unkillable.klog.streams import Source
 from unkillable.klog.text import PLAIN, clean, decode
 
-_OWN = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --", b" messages dropped", b"kernel messages")
+_OWN = (
+    BANNER.encode(),
+    b"[    0.000000] ",
+    b"-- Boot ",
+    b"-- Reboot --",
+    b" messages dropped",
+    b"kernel messages",
+)
 """Looked for besides the caller's literals: where boots begin, and what the kernel says it lost."""
 
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
@@ -94,7 +101,9 @@ class Reader:
         if prepared.count is not None:
             self.lines = prepared.count()
         if self._cut_short:
-            self.problems = [f"{problem}: {self.lines:,} lines before that were read" for problem in self.problems]
+            self.problems = [
+                f"{problem}: {self.lines:,} lines before that were read" for problem in self.problems
+            ]
         if self.cut_lines:
             self._problem(f"{self.cut_lines:,} lines longer than {MAX_LINE >> 10} KiB were read in pieces")
 
@@ -165,7 +174,9 @@ class Reader:
         self.cut_lines += block.cut and not self._was_cut
         self._was_cut = block.cut
 
-    def _read(self, number: int, raw: bytes, matches: list[Match], start: int, after: int) -> Sequence[Record]:
+    def _read(
+        self, number: int, raw: bytes, matches: list[Match], start: int, after: int
+    ) -> Sequence[Record]:
         """The records of one line, which begins at `start` of the block; the next one begins at `after`."""
         raw = raw.rstrip()
         odd = raw.translate(None, PLAIN)

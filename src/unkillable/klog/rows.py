@@ -18,7 +18,9 @@ LEVELS = {
 _LOGCAT = {"V": 7, "D": 7, "I": 6, "W": 4, "E": 3, "F": 2, "S": 7}
 
 _PRINTK_AHEAD = r"(?=(?:<\d{1,3}>)?\[ {0,8}\d{1,10}\.\d{6}[\],])"
-_FACILITY = "kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]|ntp|security|console"
+_FACILITY = (
+    "kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]|ntp|security|console"
+)
 _SEVERITY = "emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug"
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -202,6 +204,7 @@ def _row(
     return Row(name, stage, begins, re.compile(pattern, re.ASCII), read, repeats)
 
 
+# fmt: off
 ROWS: tuple[Row, ...] = (
     # --- lines that are framing themselves
     _row("journal", WRAPPER, "-", r"-- Boot ([0-9a-f]{32})(?: \([^)]{0,64}\))? --\s*$", _boot_mark),  # since 246
@@ -270,3 +273,4 @@ ROWS: tuple[Row, ...] = (
     _row("mediatek", EXTRA, " (-", r"[ -]?\((?P<cpu>\d{1,2})\)\[(?P<pid>\d{1,7}):[^\]]{1,32}\]", _vendor),
     _row("spreadtrum", EXTRA, "c", r"c(?P<cpu>\d) {1,5}(?P<pid>\d{1,6}) (?:\([^)]{1,16}\) )?", _vendor),
 )
+# fmt: on

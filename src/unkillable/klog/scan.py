@@ -29,7 +29,8 @@ class Scanner:
         ]
         self._index = [self._first[literal] for literal in unique]
         self._same = {
-            index: tuple(other for other, literal in numbered if literal == self.literals[index]) for index in self._index
+            index: tuple(other for other, literal in numbered if literal == self.literals[index])
+            for index in self._index
         }
         self._duplicates = any(len(same) > 1 for same in self._same.values())
         self._renumber = self._index != list(range(len(self._index)))
@@ -44,7 +45,10 @@ class Scanner:
             self._first[a]
             for a in unique
             if not any(
-                a is not b and (b in a or b.startswith(a) or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b)))))
+                a is not b
+                and (
+                    b in a or b.startswith(a) or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b))))
+                )
                 for b in unique
             )
         )
@@ -59,7 +63,10 @@ class Scanner:
             found = [(index[which], start, end) for which, start, end in found]
         if len(self._passes) > 1:
             for at, automaton in self._passes[1:]:
-                found += [(self._index[at + which], start, end) for which, start, end in automaton.find_matches_as_indexes(data)]
+                found += [
+                    (self._index[at + which], start, end)
+                    for which, start, end in automaton.find_matches_as_indexes(data)
+                ]
             found.sort(key=lambda match: match[1])
         return found
 
@@ -67,7 +74,9 @@ class Scanner:
         """Indices of all literals in a line, ascending."""
         if self._all is None:
             return self._always
-        found = {self._index[which] for which, _, _ in self._all.find_matches_as_indexes(text, overlapping=True)}
+        found = {
+            self._index[which] for which, _, _ in self._all.find_matches_as_indexes(text, overlapping=True)
+        }
         if self._duplicates:
             found.update(other for index in tuple(found) for other in self._same[index])
         return tuple(sorted(found.union(self._always)))

@@ -41,7 +41,9 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
     for path in paths:
         if path != "-" and not os.path.lexists(path):  # a link to nothing exists, and is told as a Problem
             raise UserError(f"{path}: no such file or directory")
-    for name, members in join_rotated([path for path in paths if path != "-" and not Path(path).is_dir()]).items():
+    for name, members in join_rotated(
+        [path for path in paths if path != "-" and not Path(path).is_dir()]
+    ).items():
         yield from _files(name, members)
     for path in paths:
         if path == "-":
@@ -137,7 +139,9 @@ def _stream(name: str, stream: ByteStream) -> Iterator[Source | Problem]:
             yield Problem(name, str(error))
             return
         if len(data) > MAX_ZIP_FROM_PIPE:
-            yield Problem(name, f"a zip archive of more than {MAX_ZIP_FROM_PIPE >> 20} MiB in a pipe: give it as a file")
+            yield Problem(
+                name, f"a zip archive of more than {MAX_ZIP_FROM_PIPE >> 20} MiB in a pipe: give it as a file"
+            )
         else:
             yield from _members(name, zip_members(io.BytesIO(data)))
     elif is_tar(content.head):

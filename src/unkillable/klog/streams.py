@@ -68,7 +68,9 @@ class File:
             self._fd = path
         else:
             self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-            if not stat.S_ISCHR(os.fstat(self._fd).st_mode):  # /dev/kmsg would otherwise wait for more for ever
+            if not stat.S_ISCHR(
+                os.fstat(self._fd).st_mode
+            ):  # /dev/kmsg would otherwise wait for more for ever
                 os.set_blocking(self._fd, True)
         self._own = not isinstance(path, int)
         self.taken = 0

@@ -10,7 +10,9 @@ def clean(text: str) -> str:
     """Replaces everything unprintable (escape sequences, bidirectional overrides, NULs) by a visible escape."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else ("    " if char == "\t" else _escape(char)) for char in text)
+    return "".join(
+        char if char.isprintable() else ("    " if char == "\t" else _escape(char)) for char in text
+    )
 
 
 def _escape(char: str) -> str:

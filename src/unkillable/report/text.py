@@ -15,7 +15,9 @@ def plain_style(role: str, text: str) -> str:
     return text
 
 
-def render(diagnosis: Diagnosis, style: Style = plain_style, columns: int | None = None, full: bool = False) -> str:
+def render(
+    diagnosis: Diagnosis, style: Style = plain_style, columns: int | None = None, full: bool = False
+) -> str:
     """The whole report; `full` prints every task, event and stack instead of the most telling ones."""
     wide = columns or width()
     parts = [
@@ -38,22 +40,42 @@ _GOOD = frozenset({"no-hang", "zombie"})
 
 def _headline(diagnosis: Diagnosis, style: Style) -> list[str]:
     verdict = diagnosis.verdict
-    role = "headline-good" if verdict.kind in _GOOD else "headline-unsure" if verdict.kind == "insufficient-evidence" else "headline-bad"
+    role = (
+        "headline-good"
+        if verdict.kind in _GOOD
+        else "headline-unsure"
+        if verdict.kind == "insufficient-evidence"
+        else "headline-bad"
+    )
     return [style(role, f"{verdict.kind}: {clean(verdict.summary)}")]
 
 
 def _where(diagnosis: Diagnosis, wide: int) -> list[str]:
     kernel = diagnosis.kernel
-    name = f"Linux {kernel.release}" if kernel.release else ("a kernel " + kernel.era if kernel.era else "an unknown kernel")
+    name = (
+        f"Linux {kernel.release}"
+        if kernel.release
+        else ("a kernel " + kernel.era if kernel.era else "an unknown kernel")
+    )
     if kernel.version and kernel.release and not kernel.release.startswith(kernel.version):
         name += f" ({kernel.version})"
     arch = f", {kernel.arch}{' (inferred)' if kernel.arch_inferred else ''}" if kernel.arch else ""
-    boot = f", boot {diagnosis.boot + 1}" if diagnosis.boot or any(o.source == diagnosis.source for o in diagnosis.others) else ""
-    return wrap(clean(f"{name}{arch}; {diagnosis.source}{boot}; confidence {diagnosis.verdict.confidence}."), "", wide)
+    boot = (
+        f", boot {diagnosis.boot + 1}"
+        if diagnosis.boot or any(o.source == diagnosis.source for o in diagnosis.others)
+        else ""
+    )
+    return wrap(
+        clean(f"{name}{arch}; {diagnosis.source}{boot}; confidence {diagnosis.verdict.confidence}."), "", wide
+    )
 
 
 def _quotes(quotes: Sequence[Quote], style: Style, wide: int, limit: int = 4) -> list[str]:
-    return [style("dim", cut(f"       {quote.line:>7} | {clean(quote.text)}", wide)) for quote in quotes[:limit] if quote.text]
+    return [
+        style("dim", cut(f"       {quote.line:>7} | {clean(quote.text)}", wide))
+        for quote in quotes[:limit]
+        if quote.text
+    ]
 
 
 def _why(diagnosis: Diagnosis, style: Style, wide: int) -> list[str]:
@@ -98,13 +120,20 @@ def chain_lines(graph: Graph) -> list[str]:
     owners_of = {edge.target for edge in graph.edges if edge.kind == "held-by"}
     for resource, tasks in sorted(waits.items(), key=lambda item: -len(item[1])):
         names = [labels.get(task, task) for task in tasks]
-        left = names[0] if len(names) == 1 else f"{len(names)} tasks ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        left = (
+            names[0]
+            if len(names) == 1
+            else f"{len(names)} tasks ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        )
         row = f"{left} -> {labels.get(resource, resource)}"
         owners = held.get(resource, ())
         if not owners and set(tasks) <= owners_of:
             continue  # shown behind what they hold
         if owners:
-            shown = [labels.get(owner.rstrip("?"), owner) + (" (inferred)" if owner.endswith("?") else "") for owner in owners[:3]]
+            shown = [
+                labels.get(owner.rstrip("?"), owner) + (" (inferred)" if owner.endswith("?") else "")
+                for owner in owners[:3]
+            ]
             row += f" -> {', '.join(shown)}" + (f" and {len(owners) - 3} more" if len(owners) > 3 else "")
             onward = {goes[owner.rstrip("?")] for owner in owners if owner.rstrip("?") in goes} - {resource}
             if onward:
@@ -122,12 +151,17 @@ def _tasks(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[st
         return []
     shown = waiters if full else waiters[:12]
     lines = [style("head", f"Tasks that matter ({len(waiters)})")]
-    table = [("TASK", "ST", "WHERE", "SIGKILL", "WAITS FOR", "CAME BY", "SINCE")]
-    wanted = {one.resource for one in waiters}
-    table += [_row(one, wanted - {one.resource}) for one in shown]
+    table: list[tuple[str, ...]] = [("TASK", "ST", "WHERE", "SIGKILL", "WAITS FOR", "CAME BY", "SINCE")]
+    wanted = {one.resource for one in waiters if one.resource}
+    table += [_row(one, wanted - {one.resource or ""}) for one in shown]
     sizes = _fit([max(len(row[column]) for row in table) for column in range(7)], wide - 2)
     for number, row in enumerate(table):
-        text = "  " + "  ".join(cut(cell, sizes[index]).ljust(sizes[index]) for index, cell in enumerate(row)).rstrip()
+        text = (
+            "  "
+            + "  ".join(
+                cut(cell, sizes[index]).ljust(sizes[index]) for index, cell in enumerate(row)
+            ).rstrip()
+        )
         lines.append(style("dim", cut(text, wide)) if number == 0 else cut(text, wide))
         if full and number:
             lines += [f"        {clean(name)}" for name in shown[number - 1].stack]
@@ -149,14 +183,29 @@ def _fit(sizes: list[int], wide: int) -> list[int]:
     return sizes
 
 
-def _row(one: Waiter, wanted: set[str | None]) -> tuple[str, ...]:
-    since = f"{one.blocked_for:.0f} s" if one.blocked_for is not None else (f"{one.since:.0f} s on" if one.since is not None else "")
+def _row(one: Waiter, wanted: set[str]) -> tuple[str, ...]:
+    since = (
+        f"{one.blocked_for:.0f} s"
+        if one.blocked_for is not None
+        else (f"{one.since:.0f} s on" if one.since is not None else "")
+    )
     name = (f"{one.comm}/{one.pid}" if one.pid is not None else one.comm or "-") + ("*" if one.victim else "")
     state = one.state or "?"
     what = one.resource or ("(running)" if one.role == "runs" else "?")
     if wanted & set(one.holds):
         what += f"; holds {min(wanted & set(one.holds))}"
-    return tuple(clean(cell) for cell in (name, state, one.function or "?", _KILL[one.killable], what, one.entered_by or "?", since))
+    return tuple(
+        clean(cell)
+        for cell in (
+            name,
+            state,
+            one.function or "?",
+            _KILL[one.killable],
+            what,
+            one.entered_by or "?",
+            since,
+        )
+    )
 
 
 def _victims(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[str]:
@@ -164,7 +213,7 @@ def _victims(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list[
     if not victims:
         return []
     stuck = sum(one.fate == "stuck" for one in victims)
-    head = f"Killed for memory ({len(victims)}; {'none' if not stuck else stuck} stuck)"
+    head = f"Killed for memory ({len(victims)}; {stuck or 'none'} stuck)"
     lines = [style("head", head)]
     for one in victims if full else victims[:8]:
         at = f"{one.killed_at:10.3f} s" if one.killed_at is not None else "         - s"
@@ -222,11 +271,20 @@ def _rest(diagnosis: Diagnosis, style: Style, wide: int) -> list[str]:
     if cover.damaged:
         text += f", {cover.damaged:,} damaged"
     if cover.dropped:
-        text += ", left out over a limit: " + ", ".join(f"{count:,} {kind}" for kind, count in cover.dropped.items())
+        text += ", left out over a limit: " + ", ".join(
+            f"{count:,} {kind}" for kind, count in cover.dropped.items()
+        )
     lines = [style("dim", line) for line in wrap(text + ".", "", wide)]
     for other in diagnosis.others[:10]:
         where = f"{other.source}, boot {other.boot + 1}"
-        lines += wrap(clean(f"Also: {where} (lines {other.first_line}-{other.last_line}): {other.kind}: {other.summary}"), "      ", wide, "")
+        lines += wrap(
+            clean(
+                f"Also: {where} (lines {other.first_line}-{other.last_line}): {other.kind}: {other.summary}"
+            ),
+            "      ",
+            wide,
+            "",
+        )
     if len(diagnosis.others) > 10:
         lines.append(f"Also: {len(diagnosis.others) - 10} more boots or logs (--format json lists all).")
     for problem in diagnosis.problems:

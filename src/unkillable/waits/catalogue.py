@@ -112,7 +112,10 @@ class Names:
     def get(self, function: str) -> list[Any]:
         found = self.known.get(function)
         if found is None:
-            found = [*self.exact.get(function, ()), *(row for pattern, row in self.patterns if pattern.match(function))]
+            found = [
+                *self.exact.get(function, ()),
+                *(row for pattern, row in self.patterns if pattern.match(function)),
+            ]
             if len(self.known) < 100_000:
                 self.known[function] = found
         return found

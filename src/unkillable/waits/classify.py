@@ -84,7 +84,12 @@ class Classifier:
         return rows[0] if rows else None
 
     def site(
-        self, function: str, path: Sequence[str], version: str | None, primitive: str | None, letter: str | None
+        self,
+        function: str,
+        path: Sequence[str],
+        version: str | None,
+        primitive: str | None,
+        letter: str | None,
     ) -> Site | None:
         """The site row of a function for this kernel: the printed state and the primitive choose among several."""
         rows = [row for row in self.sites.get(function) if applies(row, version)]
@@ -92,7 +97,7 @@ class Classifier:
         if not rows:
             return None
         printed = states.from_letter(letter)
-        return min(
+        best: Site = min(
             rows,
             key=lambda row: (
                 letter in ("S", "I", "D") and not _agrees(row.state, letter, printed),
@@ -101,6 +106,7 @@ class Classifier:
                 version is not None and row.since is None and row.until is None,
             ),
         )
+        return best
 
     def classify(
         self,
@@ -130,7 +136,9 @@ class Classifier:
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
         names = self._from_sleep([call.function for call in calls]) if guessed else solid
         start, crossed = (0, []) if interrupted else self._skip(names)
-        asleep = any(row.layer in _ASLEEP for row in crossed) and not any(row.state == "running" for row in crossed)
+        asleep = any(row.layer in _ASLEEP for row in crossed) and not any(
+            row.state == "running" for row in crossed
+        )
         path = tuple(names[start:])
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
@@ -139,7 +147,11 @@ class Classifier:
         resource = next((row.resource for row in reversed(crossed) if row.resource is not None), None)
         if site is not None:
             resource = site.resource
-            primitive = primitive if primitive not in (None, "schedule", "io_schedule") else site.primitive or primitive
+            primitive = (
+                primitive
+                if primitive not in (None, "schedule", "io_schedule")
+                else site.primitive or primitive
+            )
             state = state if state not in (None, "caller") else site.state
         state = states.UNINTERRUPTIBLE if hung and asleep else self._settle(state, letter)
         reclaims = any(name in _RECLAIM for name in path) and "kswapd" not in path
@@ -148,7 +160,7 @@ class Classifier:
         return Wait(
             function=function,
             primitive=primitive,
-            task_state=state if asleep else (states.from_letter(letter) or states.RUNNING),
+            task_state=state if asleep or letter == "D" else (states.from_letter(letter) or states.RUNNING),
             killable=states.killable(state) if asleep else None,
             resource=resource if asleep or reclaims else None,
             entered_by=self.entered_by(names),
@@ -219,7 +231,11 @@ class Classifier:
                     continue
                 progress[number] = index + 1
                 row, length = self.holders[number]
-                if index + 1 == length and row.key not in found and not (length == 1 and row.key == waits_for and name == path[0]):
+                if (
+                    index + 1 == length
+                    and row.key not in found
+                    and not (length == 1 and row.key == waits_for and name == path[0])
+                ):
                     found[row.key] = Hold(row.key, name)
         return tuple(found.values())
 

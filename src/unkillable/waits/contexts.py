@@ -12,7 +12,14 @@ import msgspec
 
 from unkillable.waits.catalogue import version_key
 
-_ALLOCATORS = ("__alloc_pages", "__alloc_frozen_pages", "alloc_pages", "slab_pre_alloc_hook", "kmem_cache_alloc", "__kmalloc")
+_ALLOCATORS = (
+    "__alloc_pages",
+    "__alloc_frozen_pages",
+    "alloc_pages",
+    "slab_pre_alloc_hook",
+    "kmem_cache_alloc",
+    "__kmalloc",
+)
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -28,16 +35,56 @@ class Context(msgspec.Struct, frozen=True):
 
 
 CONTEXTS = (
-    Context("squashfs_bio_read", False, "alloc_page(GFP_NOIO) for the block's pages", "6.1.192 fs/squashfs/block.c:102", "5.7"),
-    Context("read_pages", False, "readahead runs under memalloc_nofs_save()", "6.1.192 mm/readahead.c:224", "5.8"),
-    Context("page_cache_ra_unbounded", False, "readahead runs under memalloc_nofs_save()", "6.1.192 mm/readahead.c:224", "5.8"),
-    Context("page_cache_ra_order", False, "readahead runs under memalloc_nofs_save()", "6.12.117 mm/readahead.c", "5.18"),
-    Context("__getblk_slow", False, "grow_dev_page() allocates without __GFP_FS", "4.19.306 fs/buffer.c:947", "4.11", "6.10"),
-    Context("squashfs_readpage", False, "page cache pages are allocated without __GFP_FS while an entry is held",
-            "3.10.30 fs/squashfs/file.c:462", None, "5.8"),
+    Context(
+        "squashfs_bio_read",
+        False,
+        "alloc_page(GFP_NOIO) for the block's pages",
+        "6.1.192 fs/squashfs/block.c:102",
+        "5.7",
+    ),
+    Context(
+        "read_pages", False, "readahead runs under memalloc_nofs_save()", "6.1.192 mm/readahead.c:224", "5.8"
+    ),
+    Context(
+        "page_cache_ra_unbounded",
+        False,
+        "readahead runs under memalloc_nofs_save()",
+        "6.1.192 mm/readahead.c:224",
+        "5.8",
+    ),
+    Context(
+        "page_cache_ra_order",
+        False,
+        "readahead runs under memalloc_nofs_save()",
+        "6.12.117 mm/readahead.c",
+        "5.18",
+    ),
+    Context(
+        "__getblk_slow",
+        False,
+        "grow_dev_page() allocates without __GFP_FS",
+        "4.19.306 fs/buffer.c:947",
+        "4.11",
+        "6.10",
+    ),
+    Context(
+        "squashfs_readpage",
+        False,
+        "page cache pages are allocated without __GFP_FS while an entry is held",
+        "3.10.30 fs/squashfs/file.c:462",
+        None,
+        "5.8",
+    ),
     Context("out_of_memory", True, "the OOM killer was called", "6.1.192 mm/oom_kill.c:1106"),
-    Context("__filemap_get_folio", True, "the faulted page itself is allocated with __GFP_FS", "6.1.192 mm/filemap.c:3148"),
-    Context("do_anonymous_page", True, "anonymous memory is allocated with __GFP_FS", "6.1.192 mm/memory.c:4063"),
+    Context(
+        "__filemap_get_folio",
+        True,
+        "the faulted page itself is allocated with __GFP_FS",
+        "6.1.192 mm/filemap.c:3148",
+    ),
+    Context(
+        "do_anonymous_page", True, "anonymous memory is allocated with __GFP_FS", "6.1.192 mm/memory.c:4063"
+    ),
 )
 
 

@@ -44,7 +44,13 @@ def _dmesg(entry: Entry) -> tuple[bytes, str] | None:
     time = entry.get("time")
     wall = clock.iso(time.replace(",", ".")) if isinstance(time, str) else None
     return (
-        header(time=_scaled(time, 1), wall=wall, level=level, caller=caller, kernel=entry.get("fac", "kern") == "kern"),
+        header(
+            time=_scaled(time, 1),
+            wall=wall,
+            level=level,
+            caller=caller,
+            kernel=entry.get("fac", "kern") == "kern",
+        ),
         _text(entry["msg"]),
     )
 
@@ -88,7 +94,12 @@ def _shape(entry: Entry) -> tuple[str, Callable[[Entry], tuple[bytes, str] | Non
 
 
 def _scaled(value: object, unit: float) -> float | None:
-    if isinstance(value, str) and len(value) < 24 and value.replace(".", "", 1).isdecimal() and value.isascii():
+    if (
+        isinstance(value, str)
+        and len(value) < 24
+        and value.replace(".", "", 1).isdecimal()
+        and value.isascii()
+    ):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e18:
         return value / unit
@@ -101,7 +112,9 @@ def _small(value: object) -> int | None:
 
 
 def _word(value: object) -> str:
-    return value if isinstance(value, str) and len(value) <= 64 and value.isalnum() and value.isascii() else ""
+    return (
+        value if isinstance(value, str) and len(value) <= 64 and value.isalnum() and value.isascii() else ""
+    )
 
 
 def _text(value: object) -> str:
@@ -210,7 +223,11 @@ def is_json(head: bytes) -> bool:
 def is_pretty(head: bytes) -> bool:
     """Whether objects are spread over lines, a pair on each."""
     pairs = sum(1 for line in head.split(b"\n")[:200] if len(line) < 4096 and _PAIR.match(line))
-    return head.lstrip()[:1] in (b"{", b"[") and pairs >= 2 and any(b'"' + key + b'"' in head for key in _MESSAGE_KEYS)
+    return (
+        head.lstrip()[:1] in (b"{", b"[")
+        and pairs >= 2
+        and any(b'"' + key + b'"' in head for key in _MESSAGE_KEYS)
+    )
 
 
 def json_name(head: bytes) -> str:

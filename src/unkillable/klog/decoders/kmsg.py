@@ -74,7 +74,9 @@ class _Fragments:
         self._parts: dict[tuple[int, int], dict[int, tuple[int, bytes]]] = {}
         self._headers: dict[tuple[int, int], bytes] = {}
 
-    def add(self, sequence: int, offset: int, length: int, number: int, found: re.Match[bytes]) -> list[Waiting]:
+    def add(
+        self, sequence: int, offset: int, length: int, number: int, found: re.Match[bytes]
+    ) -> list[Waiting]:
         """Take a piece; the message is returned once it is complete, and the oldest one where too many wait."""
         key = (sequence, length)
         parts = self._parts.setdefault(key, {})

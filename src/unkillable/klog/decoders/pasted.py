@@ -11,7 +11,10 @@ from unkillable.klog.limits import PASTE_WINDOW
 Pairs = Iterator[tuple[int, bytes]]
 
 _QUOTE = re.compile(rb"(?:[>|] ?){1,16}(?=\S|$| )")
-_MAIL = re.compile(rb"^(?:From|To|Subject|Message-ID|Message-Id|Date|Content-Type|MIME-Version|Received|List-Id): ", re.MULTILINE)
+_MAIL = re.compile(
+    rb"^(?:From|To|Subject|Message-ID|Message-Id|Date|Content-Type|MIME-Version|Received|List-Id): ",
+    re.MULTILINE,
+)
 _PRINTABLE = re.compile(rb"^Content-Transfer-Encoding: *quoted-printable", re.MULTILINE | re.IGNORECASE)
 _FLOWED = re.compile(rb"format=[\"']?flowed", re.IGNORECASE)
 _SOFT = re.compile(rb"=\r?$", re.MULTILINE)
@@ -39,7 +42,9 @@ class _Signs:
             len(_SOFT.findall(head)) >= 2 and len(re.findall(rb"=(?:3D|20|09|\r?\n)", head)) >= 3
         )
         self.flowed = self.mail and _FLOWED.search(head) is not None
-        self.markup = len(_ENTITY.findall(head)) >= 2 or len(_BREAK.findall(head)) + len(_TAG.findall(head)) >= 3
+        self.markup = (
+            len(_ENTITY.findall(head)) >= 2 or len(_BREAK.findall(head)) + len(_TAG.findall(head)) >= 3
+        )
         quoted = sum(1 for line in lines if line.startswith((b"> ", b">> ", b">[", b">>[", b"| ")))
         self.quoted = quoted >= 3 and quoted * 4 >= len(lines)
         self.wrapped = _wrapped([_unquote(line) for line in lines])

@@ -41,7 +41,11 @@ def _returns(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 WIDE_ROWS = (
-    Wide("utf-16-le", lambda head: (head.startswith(b"\xff\xfe") and head[2:4] != b"\0\0") or _zeros(head, 1), _utf16("utf-16-le")),
+    Wide(
+        "utf-16-le",
+        lambda head: (head.startswith(b"\xff\xfe") and head[2:4] != b"\0\0") or _zeros(head, 1),
+        _utf16("utf-16-le"),
+    ),
     Wide("utf-16-be", lambda head: head.startswith(b"\xfe\xff") or _zeros(head, 0), _utf16("utf-16-be")),
     Wide("returns", lambda head: head.count(b"\r") > 1 and b"\n" not in head, _returns),
 )
