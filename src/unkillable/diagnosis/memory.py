@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unkillable.diagnosis.types import Memory
+from unkillable.diagnosis.types import Memory, Quote
 from unkillable.evidence.types import Evidence, MemInfo
 
 _SMALL_SHARE = 0.08
@@ -52,6 +52,7 @@ def assess(info: MemInfo) -> Memory:
         swap_free_kib=info.swap_free,
         line=info.line,
         text=info.text,
+        zones=tuple(Quote(zone.line, zone.text) for zone in info.zones if zone.line)[:4],
     )
 
 

@@ -190,7 +190,7 @@ def memory(case: Case) -> list[Statement]:
     block = case.memory
     if block.short is None:
         return []
-    lines = (Quote(block.line, block.text.strip() or "Mem-Info"),) if block.line else ()
+    lines = block.zones or ((Quote(block.line, block.text.strip() or "Mem-Info"),) if block.line else ())
     figures = f"free {kib(block.free_kib)}"
     if block.min_kib is not None:
         figures += f" (the zones' minimum is {kib(block.min_kib)})"

@@ -173,6 +173,8 @@ class Memory(msgspec.Struct, frozen=True):
     swap_free_kib: int | None = None
     line: int = 0
     text: str = ""
+    zones: tuple[Quote, ...] = ()
+    """The lines of the zones, with their watermarks."""
 
 
 class BootSummary(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from msgspec import structs
+
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.numbers import integer
 from unkillable.evidence.table import Format, Section
@@ -23,6 +25,7 @@ from unkillable.klog.record import Record
 
 _ZONES_LIMIT = 512  # 64 nodes with 5 zones are 320
 _FIELDS_LIMIT = 128
+_QUOTED = 80  # characters of a zone's line that show its watermarks
 
 _HEAD = re.compile(r"Mem-[Ii]nfo:")
 _KB = re.compile(r"(?<![\w.])([A-Za-z_]{2,24}(?:\([a-z]{4}\))?): ?(\d{1,15})k?[Bb]")
@@ -75,6 +78,7 @@ class MemInfoReader:
         self.pages: dict[str, int] = {}
         self.node_kib: dict[str, int] = {}
         self.zones: list[Zone] = []
+        self.zone_lines: list[int] = []
         self.simple: dict[str, int] = {}
         self.page_size = 4
         self.hopeless: bool | None = None
@@ -86,10 +90,17 @@ class MemInfoReader:
                 return False
         elif not any(take(text) for take in self._steps()):
             return False
+        if len(self.zones) > len(self.zone_lines):
+            self.zone_lines.append(record.number)
         if self.first is None:
             self.first = record
         self.last = record.number
         return True
+
+    def _placed_zones(self) -> tuple[Zone, ...]:
+        return tuple(
+            structs.replace(zone, line=line) for zone, line in zip(self.zones, self.zone_lines, strict=False)
+        )
 
     def _steps(self) -> tuple[Callable[[str], bool], ...]:
         return (self._zone, self._node, self._global, self._counts, self._rest)
@@ -104,7 +115,17 @@ class MemInfoReader:
         self._hope(text)
         if len(self.zones) < _ZONES_LIMIT:
             free, low, high = (fields.get(name, 0) for name in ("free", "low", "high"))
-            zone = Zone(match["name"], integer(match["node"]), free, fields.get("min", 0), low, high, fields)
+            zone = Zone(
+                match["name"],
+                integer(match["node"]),
+                free,
+                fields.get("min", 0),
+                low,
+                high,
+                fields,
+                0,
+                text[:_QUOTED],
+            )
             self.zones.append(zone)
         return True
 
@@ -164,7 +185,7 @@ class MemInfoReader:
             time=self.first.time,
             lines=(self.first.number, self.last),
             pages=self.pages,
-            zones=tuple(self.zones),
+            zones=self._placed_zones(),
             page_size=self.page_size,
             node_kib=self.node_kib,
             all_unreclaimable=self.hopeless,

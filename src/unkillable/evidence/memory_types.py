@@ -18,6 +18,9 @@ class Zone(msgspec.Struct, frozen=True, gc=False):
     high: int
     fields: dict[str, int] = {}
     """Every `name:123kB` field of the zone's line, KiB."""
+    line: int = 0
+    text: str = ""
+    """Its line, cut after the watermarks."""
 
 
 class MemInfo(Fact, frozen=True, kw_only=True, gc=False):

@@ -161,6 +161,7 @@ class Scan:
             self._generation += 1
         else:
             self.left_out += len(self._pids) - self._next
+        self._generation += 1
         room = max(self.most - len(self.tasks), 0)
         self.left_out += max(len(self._others) - room, 0)
         self.tasks = sorted(self.tasks + self._others[:room], key=lambda task: task.pid or 0)
@@ -194,18 +195,18 @@ class Scan:
         while generation == self._generation and self._next < len(self._pids):
             pid = self._pids[self._next]
             self._next += 1
-            self._process(pid, buffer)
+            self._process(pid, buffer, generation)
         if generation == self._generation:
             self._done.set()
 
-    def _process(self, pid: int, buffer: Buffer) -> None:
+    def _process(self, pid: int, buffer: Buffer, generation: int) -> None:
         base = f"{self.proc}/{pid}"
         stat = parse_stat(buffer.read(f"{base}/stat"))
         if stat is None:
             if buffer.error in (0, *_REFUSED):
                 self.left_out += 1  # there, but not readable
             return
-        self._task(pid, pid, base, stat, buffer)
+        self._task(pid, pid, base, stat, buffer, generation)
         if stat.threads < 2 and self._follow:
             return
         try:
@@ -221,9 +222,9 @@ class Scan:
             if int(name) != pid:
                 stat = parse_stat(buffer.read(f"{base}/task/{name}/stat"))
                 if stat is not None:
-                    self._task(int(name), pid, f"{base}/task/{name}", stat, buffer)
+                    self._task(int(name), pid, f"{base}/task/{name}", stat, buffer, generation)
 
-    def _task(self, pid: int, tgid: int, base: str, stat: Stat, buffer: Buffer) -> None:
+    def _task(self, pid: int, tgid: int, base: str, stat: Stat, buffer: Buffer, generation: int) -> None:
         status = parse_status(buffer.read(f"{base}/status"))
         state = stat.state or status.get("State", "")[:1] or None
         killed = _killed(stat, status)
@@ -269,6 +270,8 @@ class Scan:
             killed=killed,
             kernel_thread=kernel,
         )
+        if generation != self._generation:
+            return  # too late: given up, or the look is over
         kept = self.tasks if urgent else self._others
         if len(kept) < self.most:
             kept.append(task)

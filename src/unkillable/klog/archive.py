@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -125,7 +126,7 @@ def tar_members(cursor: Cursor) -> Iterator[Member]:
                 size_override = int(digits) if digits.isdigit() and len(digits) < 19 else None
             continue
         if info.isreg() and not info.issparse():
-            yield Member(name or info.name, size, lambda s=start, n=size: _Slice(cursor, s, n))  # type: ignore[misc]
+            yield Member(name or info.name, size, partial(_Slice, cursor, start, size))
         name, size_override = "", None
 
 
@@ -156,9 +157,8 @@ def zip_members(file: str | io.BytesIO) -> Iterator[Member]:
         raise Damaged(f"the zip archive is damaged ({error})") from None
     for entry in entries[:MAX_MEMBERS]:
         if not entry.is_dir():
-            yield Member(
-                entry.filename[:MAX_MEMBER_NAME], entry.file_size, lambda e=entry: _Zipped(archive, e)
-            )  # type: ignore[misc]
+            name = entry.filename[:MAX_MEMBER_NAME]
+            yield Member(name, entry.file_size, partial(_Zipped, archive, entry))
     if len(entries) > MAX_MEMBERS:
         raise Damaged(f"the archive has more than {MAX_MEMBERS:,} members: the rest is left out")
 

@@ -18,15 +18,10 @@ from unkillable.klog.scan import Match, Scanner
 from unkillable.klog.streams import Source
 from unkillable.klog.text import PLAIN, clean, decode
 
-_OWN = (
-    BANNER.encode(),
-    b"[    0.000000] ",
-    b"-- Boot ",
-    b"-- Reboot --",
-    b" messages dropped",
-    b"kernel messages",
-)
-"""Looked for besides the caller's literals: where boots begin, and what the kernel says it lost."""
+_BOOTS = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --")
+_LOSS = b" messages"
+"""Looked for besides the caller's literals: where boots begin, and what the kernel or journald say they lost.
+Few, as the scanner takes 64 in one pass (limits.MAX_LITERALS_PER_PASS)."""
 
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
 """A printk prefix within a line: `[%5lu.%06lu]`, also with its blanks collapsed by a browser."""
@@ -65,7 +60,7 @@ class Reader:
         self.summary = ""
         """What was found, in words, where it is no log; else empty."""
         self.problems: list[str] = []
-        self._scanner = Scanner([*literals, *_OWN])
+        self._scanner = Scanner([*literals, _LOSS, *(own for own in _BOOTS if own not in literals)])
         self._count = len(literals)
         self._progress = progress
         self._framer = Framer(ROWS)

@@ -39,12 +39,13 @@ class Scanner:
         """Literals whose match cannot hide another one: a line with only such matches needs no second look."""
 
     def _find_clear(self, unique: list[bytes]) -> frozenset[int]:
-        if len(self._passes) > 1 or self._duplicates or self._always:
+        if self._always:
             return frozenset()
         return frozenset(
             self._first[a]
             for a in unique
-            if not any(
+            if len(self._same[self._first[a]]) == 1
+            and not any(
                 a is not b
                 and (
                     b in a or b.startswith(a) or any(a.endswith(b[:n]) for n in range(1, min(len(a), len(b))))
