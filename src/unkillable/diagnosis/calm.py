@@ -39,7 +39,7 @@ def zombies(case: Case) -> Verdict | None:
             "a zombie has given back its memory in exit_mm(); only its entry in the process table is left",
             True,
             (),
-            "6.1.192 kernel/exit.c",
+            "6.1.192 kernel/exit.c:874",
         )
     )
     return Verdict("zombie", summary, "high", tuple(because))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat as file_mode
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from unkillable.errors import UserError
 from unkillable.evidence.builder import KEEP, Builder
+from unkillable.evidence.formats import table
 from unkillable.evidence.proc_tasks import Scan
 from unkillable.evidence.psi import Buffer, System, parse_config
 from unkillable.evidence.reader import EvidenceReader
@@ -91,6 +95,8 @@ def _read(
     system = System(proc, sys, Buffer(1 << 18, follow))
     scans: list[Scan] = []
     states: list[tuple[float | None, dict[str, int]]] = []
+    answered = True
+    table()  # imports its modules now, not in the middle of a shortage
     memories, pressures = [], []
     for look in range(looks):
         if look:
@@ -98,7 +104,7 @@ def _read(
         now = _uptime(proc, follow)
         scan = Scan(proc, now, max(most // looks, 1), follow)
         scan.run(patience)
-        system.read(now, first=not look)
+        answered = _within(patience, lambda at=now, first=not look: system.read(at, first)) and answered  # type: ignore[misc]
         scans.append(scan)
         states.append((now, system.counters))
         memories.append(system.memory())
@@ -122,8 +128,20 @@ def _read(
         for fact in pressure:
             builder.add_pressure(fact)
     problem = system.problem()
+    if not answered:
+        notes.append(
+            f"some file of {proc} did not answer within {patience:g} s: a mount or umount may be stuck"
+        )
     notes = [*(scans[-1].notes()), *([problem] if problem else []), *notes, *_moved(states)]
     return LiveResult(builder.finish(), tuple(notes), system.settings)
+
+
+def _within(seconds: float, work: Callable[[], None]) -> bool:
+    """Whether `work` ends in time; if not it is left behind, asleep in some lock."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 def _uptime(proc: str, follow: bool) -> float | None:
@@ -167,8 +185,6 @@ def _kernel_log(path: str | None) -> tuple[Evidence | None, list[str]]:
 
 def read_log(name: str, data: bytes) -> Evidence | None:
     """The evidence of a kernel log in memory: its last boot."""
-    import io
-
     boots = list(EvidenceReader(Source(name, [Part(name, lambda: io.BytesIO(data))], len(data))).boots())
     return boots[-1] if boots else None
 

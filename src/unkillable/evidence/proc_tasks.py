@@ -4,10 +4,10 @@ What /proc/PID tells, and what reading it can do to the reader:
 
 | file   | what for                                | who may          | may wait for                              |
 |--------|-----------------------------------------|------------------|-------------------------------------------|
-| stat   | comm, state, ppid, PF_* flags, exit code| all              | exec_update_lock, in kernels that lock it |
+| stat   | comm, state, ppid, PF_* flags, exit code| all              | exec_update_lock (5.10 to 7.3)            |
 | status | Tgid, SigPnd, ShdPnd, Kthread (6.8)     | all              | nothing                                   |
-| wchan  | the innermost function that sleeps      | owner, root      | exec_update_lock (since 5.7)              |
-| stack  | the kernel stack                        | CAP_SYS_ADMIN    | exec_update_lock (5.7), cred_guard_mutex before |
+| wchan  | the innermost function that sleeps      | owner, root      | exec_update_lock (5.10 to 7.3)            |
+| stack  | the kernel stack                        | CAP_SYS_ADMIN    | exec_update_lock; cred_guard_mutex before 5.7 |
 | syscall| the user's program counter, last field  | owner, root      | the same                                  |
 
 A task inside execve holds these locks, before 5.7 even while it reads its program from the disk, so that whoever

@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import zlib
 
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.meminfo import parse_proc_meminfo
@@ -265,8 +266,6 @@ def parse_mounts(text: str) -> tuple[str | None, list[str]]:
 
 def parse_config(packed: bytes) -> dict[str, str]:
     """/proc/config.gz's options, `n` for those not set; nothing where it is damaged."""
-    import zlib
-
     try:
         text = zlib.decompressobj(31).decompress(packed, _CONFIG_LIMIT).decode("ascii", "replace")
     except zlib.error:

@@ -56,8 +56,8 @@ CONTEXTS = (
         "page_cache_ra_order",
         False,
         "readahead runs under memalloc_nofs_save()",
-        "6.12.117 mm/readahead.c",
-        "5.18",
+        "6.1.192 mm/readahead.c:512",
+        "6.1",
     ),
     Context(
         "__getblk_slow",
@@ -75,15 +75,15 @@ CONTEXTS = (
         None,
         "5.8",
     ),
-    Context("out_of_memory", True, "the OOM killer was called", "6.1.192 mm/oom_kill.c:1106"),
+    Context("out_of_memory", True, "the OOM killer was called", "6.1.192 mm/oom_kill.c:1116"),
     Context(
         "__filemap_get_folio",
         True,
         "the faulted page itself is allocated with __GFP_FS",
-        "6.1.192 mm/filemap.c:3148",
+        "6.1.192 mm/filemap.c:3265",
     ),
     Context(
-        "do_anonymous_page", True, "anonymous memory is allocated with __GFP_FS", "6.1.192 mm/memory.c:4063"
+        "do_anonymous_page", True, "anonymous memory is allocated with __GFP_FS", "6.1.192 mm/memory.c:4190"
     ),
 )
 
