@@ -9,6 +9,7 @@ import stat as file_mode
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -92,7 +93,8 @@ def _read(
     proc: str, sys: str, kmsg: str | None, machine: str | None, looks: int, interval: float, most: int, patience: float,
     follow: bool = True,
 ) -> LiveResult:  # fmt: skip
-    system = System(proc, sys, Buffer(1 << 18, follow))
+    system = System(proc, sys)
+    buffers = [Buffer(1 << 18, follow) for _ in range(looks)]
     scans: list[Scan] = []
     states: list[tuple[float | None, dict[str, int]]] = []
     answered = True
@@ -104,7 +106,7 @@ def _read(
         now = _uptime(proc, follow)
         scan = Scan(proc, now, max(most // looks, 1), follow)
         scan.run(patience)
-        answered = _within(patience, lambda at=now, first=not look: system.read(at, first)) and answered  # type: ignore[misc]
+        answered = _within(patience, partial(system.read, buffers[look], now, first=not look)) and answered
         scans.append(scan)
         states.append((now, system.counters))
         memories.append(system.memory())

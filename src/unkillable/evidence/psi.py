@@ -107,32 +107,32 @@ class Buffer:
 class System:
     """What is read of the whole system at one moment, kept as text until there is time to look at it."""
 
-    def __init__(self, proc: str, sys: str, buffer: Buffer) -> None:
-        self.proc, self.sys, self._buffer = proc, sys, buffer
+    def __init__(self, proc: str, sys: str) -> None:
+        self.proc, self.sys = proc, sys
         self.time: float | None = None
         self.files: dict[str, str] = {}
         self.errors: dict[str, int] = {}
 
-    def read(self, time: float | None, first: bool) -> None:
+    def read(self, buffer: Buffer, time: float | None, first: bool) -> None:
         """Reads the files that change, and the first time also those that do not."""
         self.time = time
         for name in ("meminfo", "zoneinfo", "vmstat", "pressure/memory", "pressure/io", "pressure/cpu"):
-            self._read(name, f"{self.proc}/{name}")
+            self._read(buffer, name, f"{self.proc}/{name}")
         for name in ("memory.pressure", "unified/memory.pressure"):
-            self._read(name, f"{self.sys}/fs/cgroup/{name}")
+            self._read(buffer, name, f"{self.sys}/fs/cgroup/{name}")
         if first:
             for name in ("version", "cmdline", "uptime"):
-                self._read(name, f"{self.proc}/{name}")
+                self._read(buffer, name, f"{self.proc}/{name}")
             for name in SETTINGS:
-                self._read(name, f"{self.proc}/sys/{name}")
+                self._read(buffer, name, f"{self.proc}/sys/{name}")
             for name in _SYS:
-                self._read(name, f"{self.sys}/{name}")
-            self._read("mounts", f"{self.proc}/mounts")
+                self._read(buffer, name, f"{self.sys}/{name}")
+            self._read(buffer, "mounts", f"{self.proc}/mounts")
 
-    def _read(self, name: str, path: str) -> None:
-        text = self._buffer.text(path)
-        if self._buffer.error:
-            self.errors[name] = self._buffer.error
+    def _read(self, buffer: Buffer, name: str, path: str) -> None:
+        text = buffer.text(path)
+        if buffer.error:
+            self.errors[name] = buffer.error
         if text.strip():
             self.files[name] = text
 
