@@ -49,7 +49,9 @@ def clock(time: str) -> str:
 def wrap(lines: list[str], width: int, lead: str = "") -> str:
     out = []
     for line in lines:
-        out += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or [""]
+        out += textwrap.wrap(
+            line, width, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        ) or [""]
     return "".join(lead + line + "\n" for line in out)
 
 
@@ -59,7 +61,8 @@ def kmsg(level: int, time: str, text: str, sequence: int, fields: str = "") -> s
 
 def fragments(level: int, time: str, text: str, sequence: int, size: int) -> list[str]:
     return [
-        kmsg(level, time, text[at : at + size], sequence, f",ncfrag={at}/{len(text)}") for at in range(0, len(text), size)
+        kmsg(level, time, text[at : at + size], sequence, f",ncfrag={at}/{len(text)}")
+        for at in range(0, len(text), size)
     ]
 
 
@@ -71,7 +74,11 @@ def netconsole() -> str:
     """Extended netconsole with a long message in fragments, neighbours swapped as UDP does."""
     out = []
     for sequence, (level, time, text) in enumerate(LINES, 400):
-        out += fragments(level, time, text, sequence, 100) if len(text) > 150 else [kmsg(level, time, text, sequence)]
+        out += (
+            fragments(level, time, text, sequence, 100)
+            if len(text) > 150
+            else [kmsg(level, time, text, sequence)]
+        )
     for at in range(1, len(out) - 1, 4):
         out[at], out[at + 1] = out[at + 1], out[at]
     return "".join(line + "\n" for line in out)
@@ -105,7 +112,10 @@ def main() -> None:
     write("printk-level-cpu.txt", each(lambda level, time, text: f"[1] <{level}>{stamp(time, text)}"))
     write("mediatek.txt", each(lambda level, time, text: f"<{level}>[{time:>12}]  (1)[112:e5]{text}"))
     write("mediatek-cpu.txt", each(lambda level, time, text: f"<c1><{level}>{stamp(time, text)}"))
-    write("samsung.txt", each(lambda level, time, text: f"<{level}>[{time:>12}]  [1:             e5:  112] {text}"))
+    write(
+        "samsung.txt",
+        each(lambda level, time, text: f"<{level}>[{time:>12}]  [1:             e5:  112] {text}"),
+    )
     write("spreadtrum.txt", each(lambda level, time, text: f"<{level}>[{time:>12}] c1    112 (e5) {text}"))
     numbered = list(enumerate(LINES, 400))
     write("kmsg.txt", "".join(
@@ -121,18 +131,33 @@ def main() -> None:
     write("logcat-brief.txt", each(lambda level, time, text: f"{'FFFEWIID'[level]}/kernel  (    0): {text}"))
     write("docker-json.txt", each(lambda level, time, text: json.dumps(
         {"log": stamp(time, text) + "\r\n", "stream": "stdout", "time": f"2024-01-01T{clock(time)}456Z"})))  # fmt: skip
-    write("cri.txt", each(lambda level, time, text: f"2024-01-01T{clock(time)}456789Z stdout F {stamp(time, text)}"))
+    write(
+        "cri.txt",
+        each(lambda level, time, text: f"2024-01-01T{clock(time)}456789Z stdout F {stamp(time, text)}"),
+    )
     write("lava-yaml.txt", each(lambda level, time, text: "- " + json.dumps(
         {"dt": f"2024-01-01T{clock(time)}456", "lvl": "target", "msg": stamp(time, text)})))  # fmt: skip
     write("lava.txt", each(lambda level, time, text: f"2024-01-01T{clock(time)}456 {stamp(time, text)}"))
     write("labgrid.txt", each(lambda level, time, text: f"SerialDriver-main< {stamp(time, text)}"))
-    write("terminal-bracket.txt", each(lambda level, time, text: f"[2024-01-01 {clock(time)}] {stamp(time, text)}", "\r\n"))
-    write("terminal-zulu.txt", each(lambda level, time, text: f"2024-01-01T{clock(time)}Z {stamp(time, text)}", "\r\n"))
+    write(
+        "terminal-bracket.txt",
+        each(lambda level, time, text: f"[2024-01-01 {clock(time)}] {stamp(time, text)}", "\r\n"),
+    )
+    write(
+        "terminal-zulu.txt",
+        each(lambda level, time, text: f"2024-01-01T{clock(time)}Z {stamp(time, text)}", "\r\n"),
+    )
     write("terminal-clock.txt", each(lambda level, time, text: f"{clock(time)}> {stamp(time, text)}", "\r\n"))
     write("terminal-tio.txt", each(lambda level, time, text: f"[{clock(time)}] {stamp(time, text)}", "\r\n"))
-    write("teraterm.txt", each(lambda level, time, text: f"[Mon Jan 01 {clock(time)} 2024] {stamp(time, text)}", "\r\n"))
+    write(
+        "teraterm.txt",
+        each(lambda level, time, text: f"[Mon Jan 01 {clock(time)} 2024] {stamp(time, text)}", "\r\n"),
+    )
     write("ts.txt", each(lambda level, time, text: f"Jan 01 {clock(time)[:8]} {stamp(time, text)}"))
-    write("grabserial.txt", each(lambda level, time, text: f"[{float(time) + 3:.6f} 0.000100] {stamp(time, text)}"))
+    write(
+        "grabserial.txt",
+        each(lambda level, time, text: f"[{float(time) + 3:.6f} 0.000100] {stamp(time, text)}"),
+    )
     write("grep.txt", "".join(f"{n}:{line}\n" for n, line in enumerate(STAMPED, 100)))
     write("cat-n.txt", "".join(f"{n:6}\t{line}\n" for n, line in enumerate(STAMPED, 1)))
     write("quote.txt", "".join(f"> > {line}\n" for line in STAMPED))
@@ -143,7 +168,9 @@ def main() -> None:
           + quopri.encodestring("".join(line + "\n" for line in STAMPED).encode()))  # fmt: skip
     write("mail-flowed.txt", MAIL + 'Content-Type: text/plain; charset="utf-8"; format=flowed\n\n' + "".join(
         re.sub(r"(.{40,66} )(?=.)", r"\1\n", line).replace(" \n\n", "\n") + "\n" for line in STAMPED))  # fmt: skip
-    write("html.txt", "<html><body><pre><code>\n" + "".join(html.escape(line) + "<br/>\n" for line in STAMPED))
+    write(
+        "html.txt", "<html><body><pre><code>\n" + "".join(html.escape(line) + "<br/>\n" for line in STAMPED)
+    )
     write("forum.txt", "<p>It hangs:</p><p>" + "".join(
         html.escape(line).replace("  ", "&nbsp;&nbsp;") + "<br>" for line in STAMPED) + "</p>\n")  # fmt: skip
     write("collapsed.txt", "".join(re.sub(" +", " ", line) + "\n" for line in STAMPED))
@@ -153,7 +180,11 @@ def main() -> None:
     write("latin-1.bin", "".join(line + " \u00e9\u00fc\n" for line in STAMPED).encode("latin-1"))
     write("returns.txt", "".join(line + "\r" for line in STAMPED))
     write("serial.bin", serial())
-    write("ramoops.txt", "====1704067295.123456-D\nPanic#1 Part1\n" + each(lambda level, time, text: f"<{level}>{stamp(time, text)}"))
+    write(
+        "ramoops.txt",
+        "====1704067295.123456-D\nPanic#1 Part1\n"
+        + each(lambda level, time, text: f"<{level}>{stamp(time, text)}"),
+    )
 
 
 if __name__ == "__main__":

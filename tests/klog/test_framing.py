@@ -117,7 +117,9 @@ def test_sample(name: str) -> None:
         part = found[boot * len(LINES) : (boot + 1) * len(LINES)]
         assert {record.boot for record in part} == {boot}
         assert all(record.kernel for record in part)
-        assert [record.time for record in part] == [float(time) if "time" in kept else None for _, time, _ in LINES]
+        assert [record.time for record in part] == [
+            float(time) if "time" in kept else None for _, time, _ in LINES
+        ]
         if "level" in kept:
             assert [record.level for record in part] == [level for level, _, _ in LINES]
         assert all((record.wall is not None) == ("wall" in kept) for record in part)
@@ -177,9 +179,9 @@ def test_collapsed_blanks() -> None:
 
 def test_other_character_sets_keep_every_character() -> None:
     _, records = read(FOLDER / "latin-1.bin")
-    assert [record.text for record in records] == [f"{text.rstrip()} \u00e9\u00fc" for _, _, text in LINES] or all(
-        record.text.endswith(" \u00e9\u00fc") for record in records
-    )
+    assert [record.text for record in records] == [
+        f"{text.rstrip()} \u00e9\u00fc" for _, _, text in LINES
+    ] or all(record.text.endswith(" \u00e9\u00fc") for record in records)
 
 
 def test_rows_are_found_by_their_first_character() -> None:

@@ -8,6 +8,7 @@ import lzma
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import lz4.frame
 import pytest
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.klog.klog_samples import FOLDER, read_bytes
 from unkillable.klog import Record
-from unkillable.klog.compression import FORMATS
-from unkillable.klog.decoders import DECODERS
+from unkillable.klog.compression import FORMATS, Format
+from unkillable.klog.decoders import DECODERS, Decoder
 
 SAMPLES = sorted(path for path in FOLDER.iterdir() if path.suffix != ".md")
 LITERALS = (b"oom", b"Killed process", b"e", b"[ ")
@@ -35,11 +36,22 @@ TOKENS = [
 documents = st.one_of(
     st.binary(max_size=400),
     st.lists(st.sampled_from(TOKENS), max_size=60).map(b"".join),
-    st.tuples(st.sampled_from(SAMPLES), st.integers(0, 4000), st.binary(max_size=20), st.integers(0, 4000)).map(
-        lambda parts: parts[0].read_bytes()[parts[1] : parts[1] + 1500] + parts[2] + parts[0].read_bytes()[: parts[3]]
+    st.tuples(
+        st.sampled_from(SAMPLES), st.integers(0, 4000), st.binary(max_size=20), st.integers(0, 4000)
+    ).map(
+        lambda parts: (
+            parts[0].read_bytes()[parts[1] : parts[1] + 1500] + parts[2] + parts[0].read_bytes()[: parts[3]]
+        )
     ),
 )
-quick = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.compress,
+    "bzip2": bz2.compress,
+    "lz4": lz4.frame.compress,
+}
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
@@ -77,26 +89,33 @@ def test_cuts_do_not_matter(data: bytes, cuts: list[int]) -> None:
     reader, records = read_bytes(*pieces(data, cuts), literals=LITERALS)
     assert records == whole
     assert (reader.lines, reader.problems) == (whole_reader.lines, whole_reader.problems)
-    assert read_bytes(*pieces(data, cuts), literals=LITERALS, want=False)[1] == [r for r in whole if r.hits] or any(
-        record.boot for record in whole
-    )
+    assert read_bytes(*pieces(data, cuts), literals=LITERALS, want=False)[1] == [
+        r for r in whole if r.hits
+    ] or any(record.boot for record in whole)
 
 
 @quick
-@given(documents, st.sampled_from([gzip.compress, bz2.compress, lzma.compress, lz4.frame.compress, zstandard.compress]))
-def test_compression_does_not_matter(data: bytes, compress: Callable[[bytes], bytes]) -> None:
+@given(
+    documents,
+    st.sampled_from(sorted(COMPRESSORS)),
+)
+def test_compression_does_not_matter(data: bytes, how: str) -> None:
     if any(data.startswith(row.magic) for row in FORMATS) or data[:1] == b"\x78":
         return
-    packed = compress(data)
+    packed = COMPRESSORS[how](data)
     _, plain = read_bytes(data, literals=LITERALS)
     assert read_bytes(packed, literals=LITERALS)[1] == plain
 
 
 @quick
-@given(st.sampled_from(FORMATS), st.sampled_from(SAMPLES), st.integers(0, 3000), st.binary(min_size=1, max_size=30))
-def test_damaged_compression(row: object, sample: object, at: int, junk: bytes) -> None:
-    compress = dict(zip([f.name for f in FORMATS], [gzip.compress, lzma.compress, zstandard.compress, bz2.compress, lz4.frame.compress], strict=True))
-    data = bytearray(compress[row.name](sample.read_bytes()))  # type: ignore[attr-defined,operator]
+@given(
+    st.sampled_from(FORMATS),
+    st.sampled_from(SAMPLES),
+    st.integers(0, 3000),
+    st.binary(min_size=1, max_size=30),
+)
+def test_damaged_compression(row: Format, sample: Path, at: int, junk: bytes) -> None:
+    data = bytearray(COMPRESSORS[row.name](sample.read_bytes()))
     data[at % len(data) : at % len(data) + len(junk)] = junk
     read_bytes(bytes(data))
 
@@ -108,21 +127,22 @@ def test_damaged_compression(row: object, sample: object, at: int, junk: bytes) 
 )  # fmt: skip
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_time_is_linear(unit: bytes, end: bytes) -> None:
-    """One MB of any repeated piece, as one line and as many, also read by the decoders that recognise it."""
-    data = (unit * 40 + end) * (1_000_000 // (len(unit) * 40 + len(end)))
-    for head in (b"", b"[    1.000000] x\n" * 20):
-        begin = time.process_time()
-        read_bytes(head + data, literals=LITERALS)
-        assert time.process_time() - begin < 3  # 0.2 to 1.3 s measured; a quadratic pattern takes minutes
+    """400 kB of any repeated piece, as one line and as many."""
+    data = b"[    1.000000] x\n" + (unit * 40 + end) * (400_000 // (len(unit) * 40 + len(end)))
+    begin = time.process_time()
+    read_bytes(data, literals=LITERALS)
+    assert time.process_time() - begin < 1.5  # up to 0.5 s measured; a quadratic pattern takes minutes
 
 
-@pytest.mark.parametrize("unit", [*TOKENS, b"a" * 70, b"> [    1.000000] " + b"x" * 60 + b"\n" + b"y" * 40 + b"\n"])
+@pytest.mark.parametrize(
+    "unit", [*TOKENS, b"a" * 70, b"> [    1.000000] " + b"x" * 60 + b"\n" + b"y" * 40 + b"\n"]
+)
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.decode.__name__)
-def test_decoders_are_linear(decoder: object, unit: bytes) -> None:
-    data = (unit * (1_000_000 // len(unit))).split(b"\n")
+def test_decoders_are_linear(decoder: Decoder, unit: bytes) -> None:
+    data = (unit * (300_000 // len(unit))).split(b"\n")
     head = b"\n".join(data)[: 1 << 16]
     begin = time.process_time()
-    for _ in decoder.decode(iter(enumerate(data, 1)), head):  # type: ignore[attr-defined]
+    decoder.recognises(head)
+    for _ in decoder.decode(iter(enumerate(data, 1)), head):
         pass
-    decoder.recognises(head)  # type: ignore[attr-defined]
-    assert time.process_time() - begin < 4
+    assert time.process_time() - begin < 2  # up to 0.4 s measured

@@ -24,7 +24,9 @@ def test_only_lines_with_a_literal() -> None:
 
 
 def test_want_may_change_at_any_record() -> None:
-    reader = Reader(Source("x", [Part("x", lambda: Chunks([b"a\nBEGIN\nb\nc\nEND\nd\ne\nBEGIN\nf\n"]))]), [b"BEGIN"])
+    reader = Reader(
+        Source("x", [Part("x", lambda: Chunks([b"a\nBEGIN\nb\nc\nEND\nd\ne\nBEGIN\nf\n"]))]), [b"BEGIN"]
+    )
     seen = []
     for record in reader:
         seen.append(record.text)
@@ -34,7 +36,9 @@ def test_want_may_change_at_any_record() -> None:
 
 
 def test_hits_are_not_looked_for_in_the_prefix() -> None:
-    _, records = read_bytes(b"Jan  1 00:00:00 oom kernel: [    1.000000] text\n", literals=(b"oom", b"text"), want=False)
+    _, records = read_bytes(
+        b"Jan  1 00:00:00 oom kernel: [    1.000000] text\n", literals=(b"oom", b"text"), want=False
+    )
     assert [record.hits for record in records] == [(1,)]
 
 
@@ -86,7 +90,9 @@ def test_lines_are_counted_with_and_without_a_last_line_end(last: bytes) -> None
 
 
 def test_lost_messages() -> None:
-    data = line(1, "** 12 printk messages dropped **") + line(2, "** 3 printk messages dropped ** [    2.000000] x")
+    data = line(1, "** 12 printk messages dropped **") + line(
+        2, "** 3 printk messages dropped ** [    2.000000] x"
+    )
     data += b"Jan  1 00:00:00 box systemd-journald[12]: Missed 5 kernel messages\n"
     assert read_bytes(data, literals=(b"nothing",), want=False)[0].lost_messages == 20
 
@@ -187,7 +193,9 @@ def test_messages_of_several_lines_in_kmsg() -> None:
 
 
 def test_array_messages_of_the_journal() -> None:
-    _, records = read_bytes(b'{"MESSAGE":[111,111,109,27],"_TRANSPORT":"kernel"}\n{"MESSAGE":null}\n{"MESSAGE":["a","oom"]}\n')
+    _, records = read_bytes(
+        b'{"MESSAGE":[111,111,109,27],"_TRANSPORT":"kernel"}\n{"MESSAGE":null}\n{"MESSAGE":["a","oom"]}\n'
+    )
     assert [record.text for record in records] == ["oom", "", "oom"]
 
 

@@ -113,10 +113,16 @@ def test_a_huge_dictionary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
 def test_tar_archives(mode: str, tmp_path: Path) -> None:
     deep = "a" * 90 + "/" + "b" * 120 + "/kern.log"
-    make_tar(tmp_path / "x.tar", {"log": LOG, deep: LOG[:500], "z.gz": gzip.compress(LOG), "empty": b""}, mode)
+    make_tar(
+        tmp_path / "x.tar", {"log": LOG, deep: LOG[:500], "z.gz": gzip.compress(LOG), "empty": b""}, mode
+    )
     found = sources(tmp_path / "x.tar")
-    assert [source.name for source in found] == [f"{tmp_path}/x.tar!{name}" for name in ("log", deep, "z.gz", "empty")]
-    sizes = [read_source(source)[0].bytes_read for source in reversed(found)]  # also against the archive's order
+    assert [source.name for source in found] == [
+        f"{tmp_path}/x.tar!{name}" for name in ("log", deep, "z.gz", "empty")
+    ]
+    sizes = [
+        read_source(source)[0].bytes_read for source in reversed(found)
+    ]  # also against the archive's order
     assert sizes == [0, len(LOG), 500, len(LOG)]
     in_order = [read_source(source)[0].bytes_read for source in find_sources([str(tmp_path / "x.tar")])]  # type: ignore[arg-type]
     assert in_order == sizes[::-1]
