@@ -136,7 +136,7 @@ def _total(prog: Any) -> int | None:
     from drgn.helpers.linux.mm import totalram_pages
 
     try:
-        return totalram_pages(prog)
+        return int(totalram_pages(prog))
     except (LookupError, FaultError):
         return None
 
@@ -147,7 +147,7 @@ def event(prog: Any, name: str) -> int | None:
     from drgn.helpers.linux.vmstat import global_vm_event_state
 
     try:
-        return global_vm_event_state(prog, prog[name])
+        return int(global_vm_event_state(prog, prog[name]))
     except (LookupError, FaultError):
         return None
 
