@@ -88,30 +88,32 @@ def _same(one: View, other: View) -> bool:
     return len(counters - {None}) < 2
 
 
-def _matters(subject: Subject, view: View) -> bool:
-    wait, letter = view.wait, view.sighting.state
-    if wait is None:
-        return subject.hung
-    if view.sighting.origin in ("oom-invoker", "crash", "nmi") and not subject.hung:
-        return False
-    if subject.hung:
-        return True
-    if wait.reclaims or (wait.holds and (wait.asleep or wait.allocates) and letter != "S"):
-        return not _kernel_idle(view)
-    if not wait.asleep:
-        return False
-    if wait.task_state in (
+_HARMLESS = frozenset(
+    {
         states.INTERRUPTIBLE,
         states.IDLE,
         states.STOPPED,
         states.TRACED,
         states.ZOMBIE,
+        states.DEAD,
         states.PARKED,
-    ):
+        states.FROZEN,
+    }
+)
+
+
+def _matters(subject: Subject, view: View) -> bool:
+    """Whether a task is part of what is wrong: reported hung, asleep in D, reclaiming, or holding while it works."""
+    wait = view.wait
+    if wait is None or subject.hung:
+        return subject.hung
+    if view.sighting.origin in ("oom-invoker", "crash", "nmi") or _kernel_idle(view):
         return False
-    if letter in ("S", "I", "T", "t", "Z", "X", "P"):
+    if wait.reclaims:
+        return True
+    if states.from_letter(view.sighting.state) in _HARMLESS or wait.task_state in _HARMLESS:
         return False
-    return not _kernel_idle(view)
+    return wait.asleep or (bool(wait.holds) and wait.allocates)
 
 
 def _kernel_idle(view: View) -> bool:
