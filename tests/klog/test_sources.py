@@ -204,6 +204,8 @@ def test_pstore_parts_are_put_in_order(packed: bool, tmp_path: Path) -> None:
     assert sorted([r.text for r in read_source(source)[1]] for source in found) == [
         ["another panic"], ["console"], ["oldest", "middle", "newest"]
     ]  # fmt: skip
+    named = [path for path in tmp_path.iterdir() if path.name.startswith("dmesg")]
+    assert len(sources(*named)) == 2
     make_tar(tmp_path / "x.tar", {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())})
     in_archive = [[r.text for r in read_source(source)[1]] for source in sources(tmp_path / "x.tar")]
     assert sorted(in_archive) == [["another panic"], ["console"], ["oldest", "middle", "newest"]]
@@ -219,6 +221,13 @@ def test_directories(tmp_path: Path) -> None:
     found = list(find_sources([str(tmp_path)]))
     assert [Path(item.name).name for item in found if isinstance(item, Source)] == ["log"]
     assert [Path(item.name).name for item in found if isinstance(item, Problem)] == ["dangling"]
+
+
+def test_a_named_pipe_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with subprocess.Popen(["sh", "-c", f"sleep 0.2; echo text > {tmp_path}/fifo"]) as writer:
+        assert [record.text for record in read(tmp_path / "fifo")[1]] == ["text"]
+    assert writer.returncode == 0
 
 
 def test_a_path_that_does_not_exist() -> None:

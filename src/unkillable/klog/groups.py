@@ -60,7 +60,8 @@ def join_pstore(parts: Sequence[Part]) -> Iterator[Source]:
         for run in runs:
             ordered = [part for _, part in reversed(run)]
             name = run[0][1].name
-            yield Source(f"{name} and {len(run) - 1} more" if len(run) > 1 else name, ordered)
+            size = sum(part.size or 0 for part in ordered)
+            yield Source(f"{name} and {len(run) - 1} more" if len(run) > 1 else name, ordered, size)
 
 
 def _folder(name: str) -> str:

@@ -260,17 +260,17 @@ ROWS: tuple[Row, ...] = (
     _row("dmesg-delta", PRINTK, "[", r"\[ {0,8}(\d{1,10}\.\d{6}) < {0,8}\d{1,10}\.\d{6} ?>\] ?", _delta),
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
     _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
-    _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?: |(?!\[))(?!\[ {0,8}[TC]\d)", _seconds),  # most logs
+    _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?: (?: (?=[(\[]\d))?|(?!\[))(?!\[ {0,8}[TC]\d)", _seconds),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
-         r"(?:,(\d{1,3}))?\](?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])? ?", _printk),
+         r"(?:,(\d{1,3}))?\](?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])?(?: (?: (?=[(\[]\d))?)?", _printk),
     _row("printk-level", PRINTK, "<", r"<(\d{1,3})>", _only_level),
     _row("printk-level", PRINTK, "[", r"\[\d{1,3}\] ?<(\d)>", _only_level),
     # --- what stands behind printk's own prefix
     _row("caller", EXTRA, "[", r"\[ {0,8}([TC]\d{1,10})(?:@[^\]]{1,8})?\] ?", _caller),
     _row("level", EXTRA, "<", r"<([0-7])>(?! )", _only_level),  # KERN_* within a continued line, up to 3.4
     _row("cpu", EXTRA, "<", r"<c(?P<cpu>\d{1,2})> ?", _vendor),
-    _row("samsung", EXTRA, " [IDWE", r" ?(?:[A-Z])?\[(?P<cpu>\d{1,2}): {0,20}[^:\]]{1,24}: {0,8}(?P<pid>\d{1,7})\] ?", _vendor),
-    _row("mediatek", EXTRA, " (-", r"[ -]?\((?P<cpu>\d{1,2})\)\[(?P<pid>\d{1,7}):[^\]]{1,32}\]", _vendor),
+    _row("samsung", EXTRA, "[IDWE", r"[IDWE]?\[(?P<cpu>\d{1,2}): {0,20}[^:\]]{1,24}: {0,8}(?P<pid>\d{1,7})\] ?", _vendor),
+    _row("mediatek", EXTRA, "(-", r"-?\((?P<cpu>\d{1,2})\)\[(?P<pid>\d{1,7}):[^\]]{1,32}\]", _vendor),
     _row("spreadtrum", EXTRA, "c", r"c(?P<cpu>\d) {1,5}(?P<pid>\d{1,6}) (?:\([^)]{1,16}\) )?", _vendor),
 )
 # fmt: on

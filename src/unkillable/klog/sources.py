@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -41,13 +41,10 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
     for path in paths:
         if path != "-" and not os.path.lexists(path):  # a link to nothing exists, and is told as a Problem
             raise UserError(f"{path}: no such file or directory")
-    for name, members in join_rotated(
-        [path for path in paths if path != "-" and not Path(path).is_dir()]
-    ).items():
-        yield from _files(name, members)
+    yield from _listed([path for path in paths if path != "-" and not Path(path).is_dir()])
     for path in paths:
         if path == "-":
-            yield from _stream("-", File(sys.stdin.fileno()))
+            yield from _stream("-", File(0))
         elif Path(path).is_dir():
             yield from _directory(path, set(), 0)
 
@@ -76,13 +73,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         elif stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) not in seen:
             seen.add((status.st_dev, status.st_ino))
             files.append(full)
-    parts: list[Part] = []
-    for name, members in join_rotated(files).items():
-        if is_pstore(name):
-            parts.extend(_file_part(member) for member in members)
-        else:
-            yield from _files(name, members)
-    yield from join_pstore(parts)
+    yield from _listed(files)
     for full in directories:
         if depth < MAX_DEPTH:
             yield from _directory(full, seen, depth + 1)
@@ -90,8 +81,23 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
             yield Problem(full, f"more than {MAX_DEPTH} directories deep: left out")
 
 
+def _listed(paths: Sequence[str]) -> Iterator[Source | Problem]:
+    """The logs in files named together."""
+    parts: list[Part] = []
+    for name, members in join_rotated(paths).items():
+        if is_pstore(name):
+            parts.extend(_file_part(member) for member in members)
+        else:
+            yield from _files(name, members)
+    yield from join_pstore(parts)
+
+
 def _file_part(path: str) -> Part:
-    return Part(path, lambda: File(path), deflate=path.endswith(".z"))
+    try:
+        size = Path(path).stat().st_size
+    except OSError:
+        size = None
+    return Part(path, lambda: File(path), deflate=path.endswith(".z"), size=size)
 
 
 def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
@@ -166,7 +172,7 @@ def _members(archive: str, members: Iterator[Member]) -> Iterator[Source | Probl
             try:
                 if is_pstore(member.name) and member.size <= MAX_PSTORE_PART:
                     data = read_up_to(member.open(), MAX_PSTORE_PART)
-                    parts.append(Part(name, lambda data=data: io.BytesIO(data), name.endswith(".z")))  # type: ignore[misc]
+                    parts.append(Part(name, partial(io.BytesIO, data), name.endswith(".z"), len(data)))
                 else:
                     yield _member(name, member)
             except Damaged as error:

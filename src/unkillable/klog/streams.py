@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +20,8 @@ class Part(msgspec.Struct, frozen=True):
     open: Callable[[], ByteStream]
     deflate: bool = False
     """The name says that the content may be raw deflate, which nothing else shows (pstore's .enc.z)."""
+    size: int | None = None
+    """Bytes on disk where known."""
 
 
 class Peeked:
@@ -64,14 +67,14 @@ class File:
     """A file or device read forward; errors while reading are Damaged, never an exception of the system."""
 
     def __init__(self, path: str | int) -> None:
+        self._fd = -1
         if isinstance(path, int):
             self._fd = path
         else:
-            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-            if not stat.S_ISCHR(
-                os.fstat(self._fd).st_mode
-            ):  # /dev/kmsg would otherwise wait for more for ever
-                os.set_blocking(self._fd, True)
+            device = stat.S_ISCHR(
+                Path(path).stat().st_mode
+            )  # /dev/kmsg would otherwise wait for more for ever
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if device else 0))
         self._own = not isinstance(path, int)
         self.taken = 0
 
