@@ -97,7 +97,7 @@ def test_a_stack_of_guesses_is_read_from_the_first_known_site():
 def test_khungtaskd_settles_the_state():
     stack = calls("__schedule schedule schedule_preempt_disabled __mutex_lock linkwatch_event process_one_work kthread")
     assert classifier().classify(stack, "D", "6.8").killable is None
-    assert classifier().classify(stack, "D", "6.8", hung=True).killable is False
+    assert classifier().classify(stack, "D", "6.8", plain=True).killable is False
 
 
 @pytest.mark.parametrize(

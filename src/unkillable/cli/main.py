@@ -63,11 +63,11 @@ def fail(message: str) -> NoReturn:
 def main() -> NoReturn:
     """Entry point of the command."""
     try:
-        cli.main(standalone_mode=False)
+        status = cli.main(
+            standalone_mode=False
+        )  # click gives the status of an Exit back instead of raising it
     except UserError as error:
         fail(str(error))
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
     except click.UsageError as error:
         hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
         fail(error.format_message().rstrip(".") + hint)
@@ -83,4 +83,4 @@ def main() -> NoReturn:
         sys.exit(0)
     except MemoryError:
         fail("out of memory while reading; try a single file, or a smaller part of it")
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -75,6 +75,31 @@ def unkillable_victim(case: Case) -> Verdict | None:
     return Verdict("unkillable-victim", summary, "high" if first.waits_in else "medium", tuple(because))
 
 
+def pending_kill(case: Case) -> Verdict | None:
+    """A live system or a dump shows SIGKILL pending for a task that still sleeps in D: the proof by itself."""
+    stuck = [
+        one
+        for one in case.chosen
+        if one.view.sighting.killed
+        and one.view.sighting.state == "D"
+        and (one.waiter in case.persistent or one.waiter.killable is False)
+    ]
+    if not stuck:
+        return None
+    members = [one.waiter for one in stuck]
+    function, group = by_function(members)[0]
+    summary = (
+        f"{names(group)} {_verb(group, 'has', 'have')} a SIGKILL pending and {_verb(group, 'sleeps', 'sleep')} on uninterruptibly in "
+        f"{function}{say.entered(group[0])}"
+    )
+    because = [
+        Statement(f"{names([one])} has SIGKILL pending and sleeps in {one.function}", False, one.lines[:1])
+        for one in members[:6]
+    ]
+    because += [*say.waiting(case), *say.chain(case), *say.memory(case)]
+    return Verdict("unkillable-victim", summary, "high", tuple(because))
+
+
 def oom_deadlock(case: Case) -> Verdict | None:
     """No reaper in this kernel; after an OOM kill tasks sleep unkillably for longer than a victim needs to die,
     nobody is seen to exit, nobody else is killed."""
@@ -285,6 +310,7 @@ def _verb(members: Sequence[Waiter], one: str, many: str) -> str:
 RULES: tuple[Rule, ...] = (
     lock_cycle,
     unkillable_victim,
+    pending_kill,
     oom_deadlock,
     reclaim_livelock,
     cached_error,

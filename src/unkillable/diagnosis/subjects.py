@@ -87,8 +87,9 @@ def view(sighting: TaskSighting, version: str | None) -> View:
     letter = sighting.state
     if letter is None and sighting.origin == "hung-task":
         letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)
-    hung = sighting.origin == "hung-task"
-    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted, hung))
+    # A dump shows a killable sleeper as K, so its D is the other one.
+    plain = sighting.origin == "hung-task" or (sighting.origin == "vmcore" and letter == "D")
+    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted, plain))
 
 
 def quote(sighting: TaskSighting, wait: Wait | None = None) -> tuple[Quote, ...]:

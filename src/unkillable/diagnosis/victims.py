@@ -23,8 +23,8 @@ def judge(evidence: Evidence, subjects: Sequence[Subject]) -> tuple[Victim, ...]
 
 
 def _after(kill: OomKill, line: int, time: float | None, grace: float = 0.0) -> bool:
-    if line <= kill.line:
-        return False
+    if line and line <= kill.line:
+        return False  # what a live system or a dump shows has no line: there time decides
     return not (time is not None and kill.time is not None and time < kill.time + grace)
 
 

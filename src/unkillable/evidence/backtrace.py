@@ -112,7 +112,7 @@ class StackReader:
         frames = parse_frames(text)
         if not frames:
             if _KERNEL_PC.match(text):
-                return self._cut_interrupt(number)
+                return self._kernel_pc(number)
             if NOISE.match(text):
                 return self._took(number)
             frames = salvage(text)
@@ -137,8 +137,10 @@ class StackReader:
                 return False
             self.started = True
             return self._took(number)
-        if _INTERRUPT_END.match(text) or _KERNEL_PC.match(text):
+        if _INTERRUPT_END.match(text):
             return self._cut_interrupt(number)
+        if _KERNEL_PC.match(text):
+            return self._kernel_pc(number)
         if _INTERRUPT.match(text):
             return self._took(number)
         if _USER.match(text):
@@ -160,6 +162,15 @@ class StackReader:
             self.first = number
         self.last = number
         return True
+
+    def _kernel_pc(self, number: int) -> bool:
+        """A program counter in kernel code: an interrupt came there, unless the frames above sleep.
+
+        A page fault taken inside the kernel (a copy from user memory) sleeps like any other.
+        """
+        if self.frames and self.frames[0].function in _SLEEPERS:
+            return self._took(number)
+        return self._cut_interrupt(number)
 
     def _cut_interrupt(self, number: int) -> bool:
         """What was read so far ran on an interrupt's stack above the task's own frames."""

@@ -114,23 +114,23 @@ class Classifier:
         letter: str | None = None,
         version: str | None = None,
         interrupted: bool = False,
-        hung: bool = False,
+        plain: bool = False,
     ) -> Wait:
         """Reads a stack (innermost first) of a task whose task line shows state `letter`.
 
-        `hung`: khungtaskd reported it, which it does only for tasks in TASK_UNINTERRUPTIBLE proper: it skips
-        TASK_WAKEKILL and TASK_NOLOAD (6.1.192 kernel/hung_task.c:206; before, it compared for equality).
+        `plain`: the state is known to be TASK_UNINTERRUPTIBLE proper: a memory dump shows it, and khungtaskd
+        reports no other (it skips TASK_WAKEKILL and TASK_NOLOAD: 6.1.192 kernel/hung_task.c:206).
         """
-        key = (tuple(calls), letter, version, interrupted, hung)
+        key = (tuple(calls), letter, version, interrupted, plain)
         known = self.known.get(key)
         if known is None:
             if len(self.known) >= _KNOWN_LIMIT:
                 self.known.clear()
-            known = self.known[key] = self._classify(calls, letter, version, interrupted, hung)
+            known = self.known[key] = self._classify(calls, letter, version, interrupted, plain)
         return known
 
     def _classify(
-        self, calls: Sequence[Call], letter: str | None, version: str | None, interrupted: bool, hung: bool
+        self, calls: Sequence[Call], letter: str | None, version: str | None, interrupted: bool, plain: bool
     ) -> Wait:
         solid = [call.function for call in calls if call.reliable]
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
@@ -153,7 +153,7 @@ class Classifier:
                 else site.primitive or primitive
             )
             state = state if state not in (None, "caller") else site.state
-        state = states.UNINTERRUPTIBLE if hung and asleep else self._settle(state, letter)
+        state = states.UNINTERRUPTIBLE if plain and asleep else self._settle(state, letter)
         reclaims = any(name in _RECLAIM for name in path) and "kswapd" not in path
         if reclaims and resource in (None, "timer", "event"):
             resource = "memory"
