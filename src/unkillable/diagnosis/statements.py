@@ -102,20 +102,32 @@ def _cite(case: Case, waiter: Waiter) -> str | None:
     return f"{cite.kernel} {cite.file}:{cite.line}"
 
 
+def _need(case: Case, holder: Waiter, many: bool) -> str:
+    """What a holder does meanwhile, for one or for many of them."""
+    row = case.resource(holder.resource)
+    if holder.role == "reclaims":
+        return "look for memory" if many else "looks for memory itself"
+    if row is not None:
+        return f"{'wait' if many else 'waits'} for {row.title} in {holder.function}"
+    return f"{'are' if many else 'is'} in {holder.function}"
+
+
 def chain(case: Case) -> list[Statement]:
     """Who holds what the others wait for, and what the holder needs."""
     found = []
-    for one in case.holders[:6]:
+    groups: dict[tuple[str, str | None, str], list[Waiter]] = {}
+    for one in case.holders:
         held = ", ".join(row.title for key in one.holds if key in case.wanted and (row := case.resource(key)))
-        row = case.resource(one.resource)
-        if one.role == "reclaims":
-            needs = " and looks for memory itself"
-        elif row is not None:
-            needs = f" and waits for {row.title} in {one.function}"
-        else:
-            needs = f" and is in {one.function}"
+        groups.setdefault((held, one.function, one.role), []).append(one)
+    for (held, _, _), members in list(groups.items())[:6]:
+        verb = "holds" if len(members) == 1 else "hold"
+        need = _need(case, members[0], len(members) > 1)
         found.append(
-            Statement(f"{names([one])} holds {held} (recognised by its frames){needs}", True, one.lines[-1:])
+            Statement(
+                f"{names(members)} {verb} {held} (recognised by the frames) and {need}",
+                True,
+                _last_quotes(members),
+            )
         )
     meanwhile: dict[str, list[Waiter]] = {}
     for one in case.stuck:

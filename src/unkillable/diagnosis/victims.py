@@ -112,7 +112,7 @@ def _signs_of_death(
             for subject in subjects
             for view in subject.views
         ):
-            yield time, (Quote(line, f"the list of all tasks (sysrq-t) no longer has {kill.pid}"),), line
+            yield time, (Quote(line, f"the list of all tasks no longer has {kill.pid}"),), line
     for subject in subjects:
         if subject.pid == kill.pid and subject.comm != kill.comm:
             for view in subject.views:

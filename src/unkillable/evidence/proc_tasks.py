@@ -46,6 +46,7 @@ _ASLEEP = frozenset("DSITtPK")
 _REFUSED = (errno.EPERM, errno.EACCES)
 
 _WORKER = re.compile(r"(kworker/[\w:]{1,20})([+-])(.*)", re.DOTALL)  # wq_worker_comm(), since 4.18
+_NEEDED = {False: "run as root", True: "this root lacks CAP_SYS_ADMIN (a container?)"}
 _STATUS = re.compile(rb"^(Name|State|Tgid|PPid|Kthread|SigPnd|ShdPnd):[ \t]+(\S{1,64})", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SCHEDULE = Frame("schedule", "schedule")
@@ -283,7 +284,7 @@ class Scan:
         notes = []
         if self.refused:
             notes.append(
-                f"kernel stacks of {self.refused} tasks are hidden: run as root (CAP_SYS_ADMIN); wchan is used instead"
+                f"kernel stacks of {self.refused} tasks are hidden: {_NEEDED[os.geteuid() == 0]}; wchan is used instead"
             )
         if self.seen and self.no_stacks >= self.seen // 2 + 1:
             notes.append(

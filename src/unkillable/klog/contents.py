@@ -54,7 +54,9 @@ def describe(head: bytes) -> str | None:
     control = len(head) - len(head.translate(None, _CONTROL))
     if control > len(head) * 0.3 and not _TIMESTAMP.search(head):
         return "binary data"
-    noise = control - head.count(0)  # a serial line may be full of NULs, but not of other control codes and high bytes
+    noise = control - head.count(
+        0
+    )  # a serial line may be full of NULs, but not of other control codes and high bytes
     high = len(head) - len(head.translate(None, bytes(range(128, 256))))
     if noise > len(head) * 0.05 and high > len(head) * 0.25 and not _TIMESTAMP.search(head):
         return "binary data"

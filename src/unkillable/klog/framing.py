@@ -55,6 +55,8 @@ class Row(msgspec.Struct, frozen=True):
     """Fill in the line; False where a closer look shows that the text is no prefix."""
     repeats: bool = False
     """The same stage may follow (quoting within quoting)."""
+    alone: re.Pattern[str] | None = None
+    """What lines with this prefix and no other look like, where its only field is the time, group 1."""
 
 
 class Framer:
@@ -71,8 +73,11 @@ class Framer:
         self._steps: tuple[tuple[Match, Read], ...] = ()
         self._last = WRAPPER
         self._more: frozenset[str] = frozenset()
+        self.alone: Match | None = None
+        """Matches lines that need no `strip`, as long as the framing stays what it was; group 1 is the time."""
         self._counts: dict[tuple[Row, ...], int] = {}
-        self._run = 0
+        self.run = 0
+        """Lines read with the present framing."""
 
     def strip(self, line: Line) -> int:
         """Fill in `line` from the framing of `line.text`; the message begins at the returned position."""
@@ -85,7 +90,7 @@ class Framer:
             pos = found.end()
         else:
             if pos and (text[pos : pos + 1] not in self._more or self._nothing_more(text, pos)):
-                self._run += 1
+                self.run += 1
                 return pos
         if self._steps:
             line.reset(text)
@@ -97,6 +102,7 @@ class Framer:
         self._steps = tuple((row.pattern.match, row.read) for row in rows)
         self._last = rows[-1].stage + (not rows[-1].repeats)
         self._more = frozenset(self._table[self._last])
+        self.alone = rows[0].alone.match if len(rows) == 1 and rows[0].alone is not None else None
 
     def _nothing_more(self, text: str, pos: int) -> bool:
         """Whether no further prefix begins here although the character could begin one."""
@@ -122,13 +128,13 @@ class Framer:
                 self._stick(fitted)
                 if used[-1].repeats:
                     self._steps = ()  # a time or quoting alone: the next line may well show more behind it
-            self._run += 1
+            self.run += 1
         return pos
 
     def _keep(self) -> None:
-        if self._run and (len(self._counts) < 256 or self._sticky in self._counts):
-            self._counts[self._sticky] = self._counts.get(self._sticky, 0) + self._run
-        self._run = 0
+        if self.run and (len(self._counts) < 256 or self._sticky in self._counts):
+            self._counts[self._sticky] = self._counts.get(self._sticky, 0) + self.run
+        self.run = 0
 
     @property
     def name(self) -> str | None:

@@ -182,12 +182,17 @@ class Reader:
             start += header.end()
         if odd:
             return [record for piece in clean(text) for record in self._pieces(number, piece, header, after)]
-        line = self._line
-        line.reset(text)
-        begin = self._framer.strip(line)
-        if _MIDDLE_HINT(text, begin) is not None:
-            return self._merged(number, text, begin, header, after)
+        line, framer = self._line, self._framer
+        if not self._header and framer.alone is not None and (found := framer.alone(text, 0)) is not None:
+            line.time = float(found[1])  # the other fields are still as the last line left them: not set
+            framer.run += 1
+            begin = found.end()
+        else:
+            line.reset(text)
+            begin = framer.strip(line)
         message = text[begin:]
+        if "[" in message and _MIDDLE_HINT(message) is not None:
+            return self._merged(number, text, begin, header, after)
         if not matches:
             hits = self._always
         elif len(matches) == 1 and matches[0][0] in self._clear:
@@ -229,6 +234,7 @@ class Reader:
             record = self._record(number, message, hits, header, after)
             if record is not None:
                 records.append(record)
+        line.reset("")
         return records
 
     def _record(

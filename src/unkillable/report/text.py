@@ -72,7 +72,7 @@ def _where(diagnosis: Diagnosis, wide: int) -> list[str]:
 
 def _quotes(quotes: Sequence[Quote], style: Style, wide: int, limit: int = 4) -> list[str]:
     return [
-        style("dim", cut(f"       {quote.line:>7} | {clean(quote.text)}", wide))
+        style("dim", cut(f"       {quote.line or '':>7} | {clean(quote.text)}", wide))
         for quote in quotes[:limit]
         if quote.text
     ]
