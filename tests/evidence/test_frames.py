@@ -37,6 +37,11 @@ FORMS = [
         "[<c02a5068>] (submit_bio_wait) from [<c01b22f4>] (squashfs_bio_read+0x154/0x20c)",
         [("submit_bio_wait", None, None, None, True), ("squashfs_bio_read", 0x154, 0x20C, None, True)],
     ),
+    # arm 5.10, in a module: captures/armhf-5.10-io-stall-squashfs
+    (
+        "[<bf01e9c8>] (squashfs_cache_get [squashfs]) from [<bf01f2a8>] (squashfs_get_datablock+0x2c/0x34 [squashfs])",
+        [("squashfs_cache_get", None, None, "squashfs", True), ("squashfs_get_datablock", 0x2C, 0x34, "squashfs", True)],
+    ),
     # arm 6.1+: constructed from 6.1 arch/arm/kernel/traps.c `%s%ps from %pS`
     (
         " submit_bio_wait from squashfs_bio_read+0x154/0x20c",

@@ -7,7 +7,7 @@
 | x86 to 4.9, MIPS, RISC-V, s390, /proc    | `[<addr>] f+0x1/0x2`, `([<addr>] f+0x1/0x2)`    |
 | powerpc                                  | `[sp] [ip] f+0x1/0x2 (unreliable)`              |
 | arm to 3.10                              | `[<addr>] (f+0x1/0x2) from [<addr>] (g+0x1/0x2)`|
-| arm 3.11 to 6.0                          | `[<addr>] (f) from [<addr>] (g+0x1/0x2)`        |
+| arm 3.11 to 6.0                          | `[<addr>] (f [mod]) from [<addr>] (g+0x1/0x2 [mod])` |
 | arm since 6.1                            | ` f from g+0x1/0x2`                             |
 | decoded (scripts/decode_stacktrace.sh)   | ` f (fs/a.c:12 fs/b.c:3)`, ` f+0x1/0x2 fs/a.c:1`|
 | crash(8) bt, drgn                        | ` #1 [sp] f at addr`, `#1  f+0x1/0x2 (a.c:1:2)` |
@@ -32,8 +32,8 @@ _FRAME = re.compile(
     + r"\+0x(?P<offset>[0-9a-f]{1,8})(?:/0x(?P<size>[0-9a-f]{1,8}))?\)?(?P<rest>.*)$"
 )
 _FROM = re.compile(
-    r"^\s*(?:\[<[0-9a-f]+>\]\s*)?\(?(?P<callee>[A-Za-z_$.][\w$.]*)(?:\+0x(?P<at>[0-9a-f]+)(?:/0x[0-9a-f]+)?)?\)?"
-    r"(?:\s+\[(?P<callee_module>\w+)\])?\s*from\s*(?:\[<[0-9a-f]+>\]\s*)?\(?"
+    r"^\s*(?:\[<[0-9a-f]+>\]\s*)?\(?(?P<callee>[A-Za-z_$.][\w$.]*)(?:\+0x(?P<at>[0-9a-f]+)(?:/0x[0-9a-f]+)?)?"
+    r"(?:\s+\[(?P<callee_module>\w+)\])?\)?\s*from\s*(?:\[<[0-9a-f]+>\]\s*)?\(?"
     + _SYMBOL
     + r"\+0x(?P<offset>[0-9a-f]{1,8})(?:/0x(?P<size>[0-9a-f]{1,8}))?\)?(?P<rest>.*)$"
 )
