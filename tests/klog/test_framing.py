@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.klog.klog_samples import FOLDER, LINES, read, read_bytes
+from unkillable.klog import Record
 from unkillable.klog.rows import ROWS
 
 # Name of the sample: what the framing is called, which fields survive, kernel lines after which boot 1 begins.
@@ -221,3 +223,26 @@ def test_rows_are_found_by_their_first_character() -> None:
 def test_what_only_looks_like_a_prefix(line: str, text: str, time: float | None) -> None:
     _, (record,) = read_bytes(line.encode())
     assert (record.text, record.time) == (text, time)
+
+
+def test_a_line_means_the_same_whatever_came_before_it() -> None:
+    """The rows that fitted last are tried first; that must not change what a line is taken for."""
+    lines: list[bytes] = []
+    for name, (framing, _) in SAMPLES.items():
+        if (
+            name.endswith("txt")
+            and framing != "pasted"
+            and "json" not in name
+            and name not in ("kmsg.txt", "returns.txt")
+        ):
+            lines += [line for line in (FOLDER / name).read_bytes().split(b"\n") if line.strip()][2:18:3]
+    random.Random(1).shuffle(lines)  # noqa: S311  the same order each time
+    plain = b"text\n" * 300  # so that no decoder is chosen
+    together = read_bytes(plain + b"\n".join(lines))[1][300:]
+    alone = [record for line in lines for record in read_bytes(plain + line)[1][300:]]
+
+    def told(record: Record) -> tuple[object, ...]:
+        return record.text, record.time, record.wall, record.level, record.caller, record.kernel
+
+    different = [(a, b) for a, b in zip(together, alone, strict=True) if told(a) != told(b)]
+    assert different == []
