@@ -182,3 +182,10 @@ def test_every_quoted_line_exists():
     assert quotes
     for quote in quotes:
         assert quote.text.split("+0x")[0].split(" ...")[0].strip() in lines[quote.line - 1]
+
+
+def test_a_stack_from_proc_has_no_scheduler_frames():
+    text = "[<0>] rq_qos_wait+0xbb/0x130\n[<0>] wbt_wait+0x9b/0x100\n[<0>] __rq_qos_throttle+0x24/0x40\n"
+    for log in (text, "# cat /proc/77/stack\n" + text):
+        (waiter,) = diagnose(read(log).finish()).waiters
+        assert (waiter.function, waiter.killable) == ("rq_qos_wait", False)

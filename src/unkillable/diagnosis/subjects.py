@@ -84,6 +84,8 @@ def view(sighting: TaskSighting, version: str | None) -> View:
             return View(sighting, classifier().classify(asleep, sighting.state, version))
         return View(sighting, None)
     calls = tuple(frame_call(frame) for frame in stack.frames)
+    if sighting.text.startswith("[<0>]") or "/stack" in sighting.text:
+        calls = (Call("schedule"), *calls)  # /proc/PID/stack leaves the scheduler's own frames out
     letter = sighting.state
     if letter is None and sighting.origin == "hung-task":
         letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)

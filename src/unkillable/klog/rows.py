@@ -263,7 +263,8 @@ ROWS: tuple[Row, ...] = (
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
     _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
     _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?! [\w.-]{1,64} kernel:)(?: (?: (?=[(\[]\d))?|(?!\[))(?!\[ {0,8}[TC]\d)",
-         _seconds, alone=r"\[ {0,12}(\d{1,12}\.\d{6})\] (?![\w.-]{1,64} kernel:| ?[-(]| ?\[\d|[IDWE]?\[ {0,8}[\dTC]|<[c0-7]|c\d)"),  # most logs
+         _seconds, alone=r"\[ {0,12}(\d{1,12}\.\d{6})\] (?![\w.-]{1,64} kernel:"
+         r"| ?[-(]| ?\[\d|[IDWE]?\[ {0,8}[\dTC]|<[c0-7]|c\d)"),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
          r"(?:,(\d{1,3}))?\](?! [\w.-]{1,64} kernel:)(?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])?(?: (?: (?=[(\[]\d))?)?", _printk),
     _row("printk-level", PRINTK, "<", r"<(\d{1,3})>", _only_level),
