@@ -95,3 +95,14 @@ def test_cached_errors(name, block):
     found = inspect([str(REPORTS / name)])
     assert found.verdict.kind == "cached-error"
     assert block in found.verdict.summary
+
+
+def test_dates_stand_in_where_printk_has_no_times(tmp_path):
+    log = tmp_path / "kern.log"
+    log.write_text(
+        "Jun 12 08:11:05 box kernel: Killed process 40 (hog) total-vm:100kB, anon-rss:90kB, file-rss:0kB\n"
+        "Jun 12 08:13:25 box kernel: INFO: task sh:41 blocked for more than 120 seconds.\n"
+    )
+    found = inspect([str(log)])
+    assert found.clock == "log"
+    assert [(event.kind, event.time) for event in found.timeline] == [("kill", 0.0), ("hung", 20.0)]

@@ -28,6 +28,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         boot=evidence.boot,
         first_line=evidence.first_line,
         last_line=evidence.last_line,
+        clock=evidence.clock,
         verdict=verdict,
         kernel=evidence.kernel,
         victims=case.victims[:_KEEP],

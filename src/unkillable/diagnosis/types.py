@@ -208,6 +208,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     boot: int = 0
     first_line: int = 0
     last_line: int = 0
+    clock: str = "boot"
+    """What all times count from: `boot`, or `log` (the first dated line) where the log has no printk times."""
     verdict: Verdict
     kernel: ev.KernelInfo
     victims: tuple[Victim, ...] = ()

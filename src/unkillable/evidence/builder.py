@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from unkillable.evidence import types as t
+from unkillable.klog.record import Record
 
 T = TypeVar("T")
 
@@ -70,6 +73,8 @@ class Builder:
         self.eras: list[tuple[str, str]] = []
         self.first_time: float | None = None
         self.last_time: float | None = None
+        self.clock = "boot"
+        self.first_wall: float | None = None
         self.first_line = 0
         self.last_line = 0
         self.lines = 0
@@ -88,6 +93,18 @@ class Builder:
                 self.first_time = self.last_time = time
             elif time > self.last_time:
                 self.last_time = time
+
+    def dated(self, record: Record) -> Record:
+        """A line with a date but without printk's time: seconds since the first such line of the boot.
+
+        Only where printk's times are absent altogether (printk.time=0, the default of many old kernels).
+        """
+        if self.first_time is not None and self.clock == "boot":
+            return record
+        self.clock = "log"
+        if self.first_wall is None:
+            self.first_wall = record.wall
+        return msgspec.structs.replace(record, time=(record.wall or 0.0) - (self.first_wall or 0.0))
 
     def begin_snapshot(self, origin: str | None) -> int:
         """A new dump of many tasks starts; sightings until the next one share its number."""
@@ -171,6 +188,7 @@ class Builder:
             boot=self.boot,
             live=self.live,
             kernel=conclude(self),
+            clock=self.clock,
             first_time=self.first_time,
             last_time=self.last_time,
             first_line=self.first_line,

@@ -69,6 +69,8 @@ class EvidenceReader:
     def _take(self, builder: Builder, record: Record) -> None:
         if len(record.text) > LINE_LIMIT:
             record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
+        if record.time is None and record.wall is not None and record.kernel:
+            record = builder.dated(record)
         builder.saw(record.number, record.time)
         builder.kernel_lines += 1
         key = record.caller

@@ -232,6 +232,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     boot: int = 0
     """Number of the boot within its source, from 0."""
     kernel: KernelInfo = KernelInfo()
+    clock: str = "boot"
+    """What times count from: `boot` (printk's seconds), or `log` (the first dated line) where no line has them."""
     first_time: float | None = None
     last_time: float | None = None
     first_line: int = 0

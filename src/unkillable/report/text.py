@@ -230,7 +230,8 @@ def _timeline(diagnosis: Diagnosis, style: Style, wide: int, full: bool) -> list
     events = diagnosis.timeline
     if not events:
         return []
-    lines = [style("head", "Timeline")]
+    since = "" if diagnosis.clock == "boot" else "  (seconds since the first dated line)"
+    lines = [style("head", "Timeline" + since)]
     shown = events if full or len(events) <= 14 else (*events[:7], *events[-7:])
     for number, event in enumerate(shown):
         if len(shown) < len(events) and number == 7:
