@@ -8,13 +8,13 @@ from unkillable.diagnosis.types import Quote, Statement, Verdict
 
 
 def zombies(case: Case) -> Verdict | None:
-    """Zombies and nothing else that does not move."""
+    """Zombies, and nothing else that does not move or was killed."""
     dead = [
         (one, one.views[-1].sighting)
         for one in case.subjects
         if one.views and (one.views[-1].sighting.state or "").upper() == "Z"
     ]
-    if not dead or case.stuck or case.hung:
+    if not dead or case.stuck or case.hung or case.victims:
         return None
     first, sighting = dead[0]
     parent = next((one for one in case.subjects if one.pid == sighting.ppid), None) if sighting.ppid else None

@@ -66,10 +66,9 @@ def unkillable_victim(case: Case) -> Verdict | None:
     more = f" (and {len(stuck) - 1} more)" if len(stuck) > 1 else ""
     waiter = next((one for one in case.waiters if one.pid == first.pid), None)
     how = say.entered(waiter)
-    summary = (
-        f"the OOM killer's victim {first.comm}/{first.pid}{more} cannot die: it sleeps uninterruptibly{place}{how}, "
-        "so its memory is never freed"
-    )
+    reaped = any(reap.pid == first.pid and reap.success for reap in case.evidence.reaps)
+    memory = "though the oom_reaper freed its memory" if reaped else "so its memory is not freed"
+    summary = f"the OOM killer's victim {first.comm}/{first.pid}{more} cannot die: it sleeps uninterruptibly{place}{how}, {memory}"
     because = [say.victim(one) for one in stuck[:6]]
     because += say.chain(case)
     return Verdict("unkillable-victim", summary, "high" if first.waits_in else "medium", tuple(because))
@@ -218,6 +217,35 @@ def io_stall(case: Case) -> Verdict | None:
     return Verdict("io-stall", summary, "high" if case.evidence.io else "medium", tuple(because))
 
 
+def likely_lock_cycle(case: Case) -> Verdict | None:
+    """All tasks that sleep uninterruptibly are listed, all of them wait for locks, at different places, for long;
+    nothing names an owner.  The holders are then among them, unless one sleeps interruptibly or runs with a lock."""
+    waiting = [
+        one for one in case.stuck if (row := case.resource(one.resource)) is not None and row.kind == "lock"
+    ]
+    places = {one.function for one in waiting}
+    listed = any(
+        sysrq.action.lower() in ("show blocked state", "show state") for sysrq in case.evidence.sysrqs
+    )
+    owned = any(edge.kind == "held-by" for edge in case.graph.edges.values())
+    if not listed or owned or len(places) < 2 or len(waiting) > 6 or len(waiting) < len(case.stuck):
+        return None
+    if any(one not in case.persistent for one in waiting):
+        return None
+    summary = (
+        f"{names(waiting)} most likely wait for each other: all tasks that sleep uninterruptibly are listed, and each of them "
+        f"waits for a lock ({', '.join(sorted(filter(None, places)))})"
+    )
+    because = [*say.waiting(case), *say.memory(case)]
+    because.append(
+        Statement(
+            "no owner is named: a holder that runs or sleeps interruptibly would look the same; BREAK t and l tell",
+            inferred=True,
+        )
+    )
+    return Verdict("deadlock", summary, "low", tuple(because))
+
+
 def lock_contention(case: Case) -> Verdict | None:
     """Tasks reported hung, or unkillable over time, behind a lock or a cache entry whose holder the input does not
     show to be stuck in I/O or memory."""
@@ -315,6 +343,7 @@ RULES: tuple[Rule, ...] = (
     reclaim_livelock,
     cached_error,
     io_stall,
+    likely_lock_cycle,
     lock_contention,
     lockup,
     zombies,

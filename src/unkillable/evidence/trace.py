@@ -14,7 +14,7 @@ from unkillable.klog.record import Record
 # `Pid: 774, comm: logd Not tainted 2.6.32-5-686 #1`.
 COMM = re.compile(
     r"(?:CPU: (?P<cpu>\d+) )?(?:UID: \d+ )?(?:PID|Pid): (?P<pid>\d+),? (?:Comm|comm): (?P<comm>.{1,16}?) +"
-    r"(?P<taint>Not tainted|Tainted: [A-Z \[\]=,]*?)[ ,]+(?P<rest>.*)$"
+    r"(?P<taint>Not tainted|Tainted: [A-Z \[\]=,]*?)[ ,]+(?P<rest>\d.*)$"
 )
 _WORKQUEUE = re.compile(r"^\s*Workqueue: +(?P<item>.+)$")
 _STOPPED = re.compile(r"^\s*\(?(?:NOTLB|L-TLB|user thread|kernel thread)\)?$")
