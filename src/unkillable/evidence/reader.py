@@ -41,6 +41,8 @@ class EvidenceReader:
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
         self.open: dict[str | None, Section] = {}
         self.foreign: dict[str | None, int] = {}
+        self.last: Record | None = None
+        """The last line that an open report took; the span of a boot needs only the last of them."""
 
     def boots(self) -> Iterator[Evidence]:
         builder = Builder(self.source.name)
@@ -57,6 +59,9 @@ class EvidenceReader:
     def _finish(self, builder: Builder) -> Evidence:
         for key in list(self.open):
             self._close(key)
+        if self.last is not None:
+            builder.saw(self.last.number, self.last.time)
+            self.last = None
         builder.lines = self.reader.lines
         builder.lost_messages = self.reader.lost_messages
         return builder.finish()
@@ -71,7 +76,6 @@ class EvidenceReader:
             record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
         if record.time is None and record.wall is not None and record.kernel:
             record = builder.dated(record)
-        builder.saw(record.number, record.time)
         builder.kernel_lines += 1
         key = record.caller
         if builder.kernel_lines < _VOTES:
@@ -80,7 +84,9 @@ class EvidenceReader:
         if section is not None and section.feed(record):
             if self.foreign[key]:
                 self.foreign[key] = 0
+            self.last = record
             return
+        builder.saw(record.number, record.time)
         if self._dispatch(builder, record, key):
             return
         if not record.text.strip():

@@ -23,6 +23,7 @@ _LOSS = b" messages"
 """Looked for besides the caller's literals: where boots begin, and what the kernel or journald say they lost.
 Few, as the scanner takes 64 in one pass (limits.MAX_LITERALS_PER_PASS)."""
 
+_NO_HITS: tuple[int, ...] = ()
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
 """A printk prefix within a line: `[%5lu.%06lu]`, also with its blanks collapsed by a browser."""
 _MIDDLE_HINT = re.compile(r"\[[ \d][ \d.]{9,16}\][ \[]").search
@@ -75,6 +76,7 @@ class Reader:
         self._rest = Block(b"", 0)
         self._ahead: Iterator[Block] = iter(())
         self._peeked: list[Block] = []
+        self._ran_lines = self._ran_to = 0
 
     @property
     def format(self) -> str | None:
@@ -135,10 +137,17 @@ class Reader:
             self._rest = block
             matches = find(data)
             matches.append((-1, end, end))
+            plain = not (self._header or self._always or numbers)
             at = pos = index = 0
             while pos < end:
                 while matches[at][1] < pos:
                     at += 1
+                if plain and self.want and self._framer.alone is not None:
+                    yield from self._run(data, pos, data.rfind(b"\n", pos, matches[at][1]) + 1, number + index)
+                    if self._ran_lines:
+                        pos = self._ran_to
+                        index += self._ran_lines
+                        continue
                 start = pos
                 if not self.want:
                     first = matches[at][1]
@@ -162,6 +171,37 @@ class Reader:
             if numbers is None:
                 number += index + data.count(b"\n", pos, end)
                 self._read_up_to(block, number)
+
+    def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record]:
+        """The records of a run of the commonest lines of a dump: printk's time and plain text, no literal in them.
+
+        Ends before a line that is anything else, or when the consumer wants no more of them. `number` is the first
+        line's; how far it came is left in `_ran_lines` and `_ran_to`.
+        """
+        match, boots, find = self._framer.alone, self._boots, data.find
+        first, boot, floor, newest = number, self._boots.number, self._boots.floor, -1.0
+        while pos < limit and match is not None:
+            stop = find(b"\n", pos, limit)
+            text = data[pos:stop].decode("latin-1").rstrip()
+            found = match(text, 0)
+            if found is None or not text.isascii() or not text.isprintable():
+                break
+            message = text[found.end() :]
+            time = float(found[1])
+            if time < floor or ("[" in message and _MIDDLE_HINT(message) is not None):
+                break
+            if time != newest:
+                boots.see(number, message, time, False)
+                newest, floor = time, boots.floor
+            pos = stop + 1
+            number += 1
+            self.lines = number - 1
+            yield Record(number - 1, message, time, None, None, None, _NO_HITS, True, boot)
+            if not self.want:
+                break
+        self._ran_lines = number - first
+        self._ran_to = pos
+        self._framer.run += number - first
 
     def _read_up_to(self, block: Block, number: int) -> None:
         """Count the lines of a block after which line `number` follows (or goes on, where it is cut)."""
