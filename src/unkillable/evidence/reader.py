@@ -40,19 +40,30 @@ class EvidenceReader:
         self.unmarked: tuple[Format, ...] = tuple(row for row in rows if not row.literals)
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
         self.open: dict[str | None, Section] = {}
-        self.foreign: dict[str | None, int] = {}
+        self.strays: dict[str | None, int] = {}
+        """How many lines in a row an open report has refused."""
         self.last: Record | None = None
         """The last line that an open report took; the span of a boot needs only the last of them."""
 
     def boots(self) -> Iterator[Evidence]:
         builder = Builder(self.source.name)
-        self.reader.want = self.close_reading
-        for record in self.reader:
+        reader, opened, strays = self.reader, self.open, self.strays
+        reader.want = self.close_reading
+        for record in reader:
             if record.boot != builder.boot:
                 yield self._finish(builder)
                 builder = Builder(self.source.name, record.boot)
+            if record.time is not None and builder.kernel_lines > _VOTES:
+                # The short way for the bulk of a dump: the next line of the report that is open.
+                section = opened.get(record.caller)
+                if section is not None and len(record.text) <= LINE_LIMIT and section.feed(record):
+                    builder.kernel_lines += 1
+                    self.last = record
+                    if strays:
+                        strays.pop(record.caller, None)
+                    continue
             self._take(builder, record)
-            self.reader.want = self.close_reading or bool(self.open)
+            reader.want = self.close_reading or bool(opened)
         if not builder.empty or builder.boot == 0:
             yield self._finish(builder)
 
@@ -68,7 +79,7 @@ class EvidenceReader:
 
     def _close(self, key: str | None) -> None:
         section = self.open.pop(key)
-        self.foreign.pop(key, None)
+        self.strays.pop(key, None)
         section.close()
 
     def _take(self, builder: Builder, record: Record) -> None:
@@ -82,19 +93,16 @@ class EvidenceReader:
             vote(builder, record.text)
         section = self.open.get(key)
         if section is not None and section.feed(record):
-            if self.foreign[key]:
-                self.foreign[key] = 0
+            self.strays.pop(key, None)
             self.last = record
             return
         builder.saw(record.number, record.time)
-        if self._dispatch(builder, record, key):
-            return
-        if not record.text.strip():
+        if self._dispatch(builder, record, key) or not record.text.strip():
             return
         builder.unknown += 1
         if section is not None and key in self.open:
-            self.foreign[key] += 1
-            if self.foreign[key] > section.patience:
+            self.strays[key] = self.strays.get(key, 0) + 1
+            if self.strays[key] > section.patience:
                 self._close(key)
 
     def _candidates(self, record: Record) -> Iterator[Format]:
@@ -114,6 +122,5 @@ class EvidenceReader:
                 if len(self.open) >= _CALLERS:
                     self._close(next(iter(self.open)))
                 self.open[key] = opened
-                self.foreign[key] = 0
             return True
         return False
