@@ -137,7 +137,7 @@ def test_an_arrow_goes_from_its_source_to_its_target() -> None:
 
 
 @pytest.mark.parametrize("draw", [pictures.wait_graph, pictures.timeline], ids=["graph", "timeline"])
-def test_pictures_stand_alone_as_xml_and_are_described(draw) -> None:  # type: ignore[no-untyped-def]
+def test_pictures_stand_alone_as_xml_and_are_described(draw) -> None:
     for one in (given.deadlock(), given.hostile(), given.of_log(given.EXAMPLES / "frozen-6.1.log.xz")):
         root = given.parsed(draw(one))
         assert root.tag == SVG + "svg"

@@ -8,6 +8,7 @@ from unkillable.waits.classify import Call, classifier
 from unkillable.waits.contexts import CONTEXTS, allocation_context
 
 FAULT = "filemap_fault __do_fault handle_mm_fault do_user_addr_fault exc_page_fault asm_exc_page_fault"
+ARM_FAULT = "filemap_fault __do_fault handle_mm_fault do_page_fault do_PrefetchAbort ret_from_exception"
 READ = "filemap_read vfs_read ksys_read do_syscall_64 entry_SYSCALL_64_after_hwframe"
 
 
@@ -22,8 +23,7 @@ CASES = [
         "D", "5.10.251", "squashfs_cache_get", states.UNINTERRUPTIBLE, False, "squashfs-cache-entry", "page-fault",
     ),
     (
-        "schedule squashfs_cache_get squashfs_get_datablock squashfs_readpage filemap_fault __do_fault handle_mm_fault "
-        "do_page_fault do_PrefetchAbort ret_from_exception",
+        f"schedule squashfs_cache_get squashfs_get_datablock squashfs_readpage {ARM_FAULT}",
         None, "2.6", "squashfs_cache_get", states.UNINTERRUPTIBLE, False, "squashfs-cache-entry", "page-fault",
     ),
     (
@@ -127,7 +127,7 @@ def test_the_catalogue_is_whole():
     assert {need for row in catalogue.resources for need in row.needs} <= keys
     assert {row.resource for row in catalogue.internals if row.resource} <= keys
     known = {*states.WAKES_ON_SIGKILL, "caller", "running", None}
-    assert {row.state for row in (*catalogue.sites, *catalogue.internals)} <= known
+    assert {row.state for row in catalogue.sites} | {row.state for row in catalogue.internals} <= known
     # These stand for many unlike waits, which their sites cite one by one.
     general = {"network-server", "cluster-lock", "futex", "stopped", "event"}
     assert {row.key for row in catalogue.resources if not row.cite} <= general

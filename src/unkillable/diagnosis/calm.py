@@ -93,8 +93,14 @@ def no_hang(case: Case) -> Verdict | None:
         and not evidence.tasks
         and (evidence.kernel.release or evidence.coverage.kernel_lines > 20)
     ):
-        if evidence.io or evidence.fs_errors or evidence.allocs:
+        if evidence.io or evidence.fs_errors:
             return None
+        if evidence.allocs:
+            failed = evidence.allocs[-1]
+            summary = f"nothing shows a hang: an allocation failed for {failed.comm or 'a task'}, which its caller was told"
+            return Verdict(
+                "no-hang", summary, "low", (Statement(failed.text.strip(), False, (say.quoted(failed),)),)
+            )
         return Verdict("no-hang", "no hung task, OOM kill, lockup or crash is in this log", "low", ())
     return None
 

@@ -167,3 +167,7 @@ def names(waiters: Sequence[Waiter], limit: int = 4) -> str:
     if rest:
         return ", ".join(shown) + f" and {rest} more"
     return ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else "".join(shown)
+
+
+def verb(members: Sequence[Waiter], one: str, many: str) -> str:
+    return one if len(members) == 1 else many

@@ -77,6 +77,7 @@ class Reader:
         self._ahead: Iterator[Block] = iter(())
         self._peeked: list[Block] = []
         self._ran_lines = self._ran_to = 0
+        self._next_number = 1
 
     @property
     def format(self) -> str | None:
@@ -129,48 +130,52 @@ class Reader:
                 return
 
     def _records(self) -> Iterator[Record]:
-        find = self._scanner.find
-        read = self._read
         number = 1
         for block in self._blocks():
-            data, end, numbers = block.data, block.end, block.numbers
             self._rest = block
-            matches = find(data)
-            matches.append((-1, end, end))
-            plain = not (self._header or self._always or numbers)
-            at = pos = index = 0
-            while pos < end:
-                while matches[at][1] < pos:
-                    at += 1
-                if plain and self.want and self._framer.alone is not None:
-                    yield from self._run(data, pos, data.rfind(b"\n", pos, matches[at][1]) + 1, number + index)
-                    if self._ran_lines:
-                        pos = self._ran_to
-                        index += self._ran_lines
-                        continue
-                start = pos
-                if not self.want:
-                    first = matches[at][1]
-                    if first >= end:
-                        break
-                    start = data.rfind(b"\n", pos, first) + 1 or pos
-                    index += data.count(b"\n", pos, start)
-                stop = data.find(b"\n", start, end)
-                if stop < 0:
-                    stop = end
-                until = at
-                while matches[until][1] < stop:
-                    until += 1
-                pos = stop + 1
-                self.lines = here = number + index if numbers is None else numbers[index]
-                for record in read(here, data[start:stop], matches[at:until], start, pos):
-                    if record.hits or self.want:
-                        yield record
-                at = until
-                index += stop < end
-            if numbers is None:
-                number += index + data.count(b"\n", pos, end)
+            yield from self._of_block(block, number)
+            if block.numbers is None:
+                number = self._next_number
                 self._read_up_to(block, number)
+
+    def _of_block(self, block: Block, number: int) -> Iterator[Record]:
+        """The records of one block, whose first line is line `number`."""
+        data, end, numbers = block.data, block.end, block.numbers
+        matches = self._scanner.find(data)
+        matches.append((-1, end, end))
+        plain = not (self._header or self._always or numbers)
+        at = pos = index = 0
+        while pos < end:
+            while matches[at][1] < pos:
+                at += 1
+            if plain and self.want and self._framer.alone is not None:
+                yield from self._run(data, pos, data.rfind(b"\n", pos, matches[at][1]) + 1, number + index)
+                if self._ran_lines:
+                    pos = self._ran_to
+                    index += self._ran_lines
+                    continue
+            start = pos
+            if not self.want:
+                first = matches[at][1]
+                if first >= end:
+                    break
+                start = data.rfind(b"\n", pos, first) + 1 or pos
+                index += data.count(b"\n", pos, start)
+            stop = data.find(b"\n", start, end)
+            if stop < 0:
+                stop = end
+            until = at
+            while matches[until][1] < stop:
+                until += 1
+            pos = stop + 1
+            self.lines = here = number + index if numbers is None else numbers[index]
+            for record in self._read(here, data[start:stop], matches[at:until], start, pos):
+                if record.hits or self.want:
+                    yield record
+            at = until
+            index += stop < end
+        if numbers is None:
+            self._next_number = number + index + data.count(b"\n", pos, end)
 
     def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record]:
         """The records of a run of the commonest lines of a dump: printk's time and plain text, no literal in them.
