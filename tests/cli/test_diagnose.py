@@ -58,9 +58,19 @@ def test_json_has_the_contract():
     assert document["schema"] == "unkillable.diagnosis/1"
     assert document["verdict"]["kind"] == "reclaim-livelock"
     assert {"release", "arch"} <= document["kernel"].keys()
-    assert {"pid", "comm", "state", "function", "primitive", "task_state", "killable", "resource", "entered_by", "stack", "lines"} <= (
-        document["waiters"][0].keys()
-    )
+    assert {
+        "pid",
+        "comm",
+        "state",
+        "function",
+        "primitive",
+        "task_state",
+        "killable",
+        "resource",
+        "entered_by",
+        "stack",
+        "lines",
+    } <= (document["waiters"][0].keys())
     assert {"nodes", "edges"} <= document["graph"].keys()
     assert {"victims", "cycle", "missing_evidence", "advice"} <= document.keys()
 
@@ -166,7 +176,9 @@ def test_output_files_are_whole_or_absent(tmp_path):
     assert page.read_text().rstrip().endswith("</html>")
     assert (tmp_path / "out.txt").read_text().startswith("reclaim-livelock: ")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.txt", "report.html"]
-    assert "cannot write" in one_line_error(run("diagnose", FROZEN, "--html", tmp_path / "no" / "such" / "dir.html"))
+    assert "cannot write" in one_line_error(
+        run("diagnose", FROZEN, "--html", tmp_path / "no" / "such" / "dir.html")
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -184,7 +196,9 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_interrupt_leaves_no_trace(tmp_path):
     reader, writer = os.pipe()
     with subprocess.Popen(
-        [sys.executable, "-m", "unkillable", "diagnose", "-", "-o", str(tmp_path / "out")], stdin=reader, stderr=subprocess.PIPE
+        [sys.executable, "-m", "unkillable", "diagnose", "-", "-o", str(tmp_path / "out")],
+        stdin=reader,
+        stderr=subprocess.PIPE,
     ) as process:
         os.write(writer, b"[    1.000000] sysrq: Show State\n" * 1000)
         time.sleep(1.5)

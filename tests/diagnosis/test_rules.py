@@ -42,8 +42,9 @@ KILL = "[   50.000000] Out of memory: Killed process 40 (hog) total-vm:1kB, anon
 
 
 def hung(name, pid, stack, at=200.0):
-    return f"[{at:12.6f}] INFO: task {name}:{pid} blocked for more than 120 seconds.\n[{at:12.6f}]       Not tainted 5.10.0-9-amd64 #1\n" + task(
-        name, pid, stack
+    return (
+        f"[{at:12.6f}] INFO: task {name}:{pid} blocked for more than 120 seconds.\n[{at:12.6f}]       Not tainted 5.10.0-9-amd64 #1\n"
+        + task(name, pid, stack)
     )
 
 
@@ -52,12 +53,19 @@ def verdict(text):
 
 
 def test_a_victim_asleep_for_good_is_unkillable():
-    log = KILL + "[   80.000000] sysrq: Show Blocked State\n" + task("hog", 40, WAITING).replace("task:", "[   80.100000] task:")
+    log = (
+        KILL
+        + "[   80.000000] sysrq: Show Blocked State\n"
+        + task("hog", 40, WAITING).replace("task:", "[   80.100000] task:")
+    )
     found = diagnose(read(log).finish())
     assert found.verdict.kind == "unkillable-victim"
     (victim,) = found.victims
     assert (victim.fate, victim.waits_in) == ("stuck", "squashfs_cache_get")
-    assert any(edge.kind == "held-by" and edge.target == "task:40" for edge in found.graph.edges) or found.waiters[0].victim
+    assert (
+        any(edge.kind == "held-by" and edge.target == "task:40" for edge in found.graph.edges)
+        or found.waiters[0].victim
+    )
 
 
 def test_a_victim_that_the_reaper_cannot_free_is_stuck():
@@ -68,14 +76,23 @@ def test_a_victim_that_the_reaper_cannot_free_is_stuck():
 
 def test_a_victim_asleep_killably_is_not_stuck():
     stack = "__schedule schedule io_schedule folio_wait_bit_common __folio_lock_killable"
-    log = KILL + "[   80.000000] sysrq: Show Blocked State\n" + task("hog", 40, stack).replace("task:", "[   80.100000] task:")
+    log = (
+        KILL
+        + "[   80.000000] sysrq: Show Blocked State\n"
+        + task("hog", 40, stack).replace("task:", "[   80.100000] task:")
+    )
     found = diagnose(read(log).finish())
     assert found.victims[0].fate == "unknown"
     assert found.verdict.kind != "unkillable-victim"
 
 
 def test_a_reaped_victim_is_reaped():
-    found = diagnose(read(KILL + "[   50.100000] oom_reaper: reaped process 40 (hog), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB\n").finish())
+    found = diagnose(
+        read(
+            KILL
+            + "[   50.100000] oom_reaper: reaped process 40 (hog), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB\n"
+        ).finish()
+    )
     assert found.victims[0].fate == "reaped"
     assert found.verdict.kind == "no-hang"
 
@@ -112,7 +129,15 @@ def test_the_locks_of_a_cycle_by_address():
     log += "2 locks held by b/11:\n #0: ffff888000000002 (lab_b){+.+.}-{3:3}, at: lab_write+0x1/0x2\n"
     log += " #1: ffff888000000001 (lab_a){+.+.}-{3:3}, at: lab_write+0x1/0x2\n"
     assert verdict(log).kind == "deadlock"
-    assert verdict(log.replace("0002 (lab_b){+.+.}-{3:3}, at: lab_write+0x1/0x2\n #1", "0003 (lab_c){+.+.}-{3:3}, at: lab_write+0x1/0x2\n #1")).kind != "deadlock"
+    assert (
+        verdict(
+            log.replace(
+                "0002 (lab_b){+.+.}-{3:3}, at: lab_write+0x1/0x2\n #1",
+                "0003 (lab_c){+.+.}-{3:3}, at: lab_write+0x1/0x2\n #1",
+            )
+        ).kind
+        != "deadlock"
+    )
 
 
 def test_a_cycle_of_guesses_is_no_deadlock():
@@ -141,7 +166,10 @@ def test_zombies():
     [
         ("SQUASHFS error: Unable to read fragment cache entry [59daf0]\n" * 3, "cached-error"),
         ("SQUASHFS error: Failed to read block 0x59daf0: -5\n", "insufficient-evidence"),
-        ("SQUASHFS error: Failed to read block 0x1: -5\nSQUASHFS error: Unable to read fragment cache entry [1]\n", "insufficient-evidence"),
+        (
+            "SQUASHFS error: Failed to read block 0x1: -5\nSQUASHFS error: Unable to read fragment cache entry [1]\n",
+            "insufficient-evidence",
+        ),
         ("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", "no-hang"),
         ("watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [hog:123]\n", "insufficient-evidence"),
         ("Linux version 6.1.0 (x) #1 SMP\n", "no-hang"),
@@ -162,7 +190,10 @@ def test_advice_and_catalogue_speak_of_known_things():
     for row in advice_rows():
         assert set(row.kinds) <= set(KINDS), row.title
         assert set(row.resources) <= resources, row.title
-    assert {kind for row in advice_rows() for kind in row.kinds} >= set(KINDS) - {"no-hang", "insufficient-evidence"}
+    assert {kind for row in advice_rows() for kind in row.kinds} >= set(KINDS) - {
+        "no-hang",
+        "insufficient-evidence",
+    }
 
 
 def test_advice_fits_the_kernel():

@@ -77,7 +77,9 @@ def test_slabs() -> None:
         "  node 0: slabs: 10, objs: 640, free: 0\n"
     )
     assert (fact.kind, fact.comm, fact.gfp_flags) == ("slab", "kmalloc-64", ("GFP_ATOMIC",))
-    fact = one("SLAB: Unable to allocate memory on node 0 (gfp=0xd0)\n  cache: dentry, object size: 192, order: 0\n")
+    fact = one(
+        "SLAB: Unable to allocate memory on node 0 (gfp=0xd0)\n  cache: dentry, object size: 192, order: 0\n"
+    )
     assert (fact.comm, fact.gfp_flags) == ("dentry", ("GFP_KERNEL",))
 
 
@@ -87,18 +89,35 @@ def test_a_fault_that_ran_out_of_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["page allocation is done", "see page allocator docs: page alloc", "Unable to allocate memory on the heap"]
+    "line",
+    [
+        "page allocation is done",
+        "see page allocator docs: page alloc",
+        "Unable to allocate memory on the heap",
+    ],
 )
 def test_other_words(line: str) -> None:
     assert kept(read(line), "allocs") == []
 
 
-@given(st.lists(st.one_of(st.sampled_from(STALL.splitlines()), st.text(max_size=80)), max_size=30), st.integers(0, 60))
+@given(
+    st.lists(st.one_of(st.sampled_from(STALL.splitlines()), st.text(max_size=80)), max_size=30),
+    st.integers(0, 60),
+)
 def test_mutated_lines_raise_nothing(lines: list[str], cut: int) -> None:
-    read([line[: len(line) - cut] if index % 3 == 0 else line for index, line in enumerate([STALL.splitlines()[0], *lines])])
+    read(
+        [
+            line[: len(line) - cut] if index % 3 == 0 else line
+            for index, line in enumerate([STALL.splitlines()[0], *lines])
+        ]
+    )
 
 
 def test_the_stall_of_7_2_is_in_seconds():
     # constructed from 7.2 mm/page_alloc.c:4771
-    (alloc,) = read("e1: page allocation stall for 21 secs: order:0, mode:0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)").finish().allocs
+    (alloc,) = (
+        read("e1: page allocation stall for 21 secs: order:0, mode:0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)")
+        .finish()
+        .allocs
+    )
     assert (alloc.comm, alloc.kind, alloc.seconds, alloc.order) == ("e1", "stall", 21.0, 0)

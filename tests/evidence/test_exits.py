@@ -42,12 +42,27 @@ def test_init_was_killed() -> None:
         ("/bin/busybox: sh: potentially unexpected fatal signal 11.", None, "sh", 11),
         # constructed from formats of 7.3: arch/x86/mm/fault.c:766, arch/arm/mm/fault.c:182, arch/arm64/kernel/traps.c:251,
         # arch/riscv/kernel/traps.c:120, arch/powerpc/kernel/traps.c:324, arch/mips/mm/fault.c:262
-        ("e5[112]: segfault at 0 ip 00000000004721a0 sp 00007ffce29df178 error 4 in e5[401000+200000]", 112, "e5", 11),
+        (
+            "e5[112]: segfault at 0 ip 00000000004721a0 sp 00007ffce29df178 error 4 in e5[401000+200000]",
+            112,
+            "e5",
+            11,
+        ),
         ("Web Content[112]: segfault at 7f0dd161d010 ip 1 sp 2 error 4", 112, "Web Content", 11),
         ("e5: unhandled page fault (7) at 0xb6f00000, code 0x017", None, "e5", 7),
-        ("e5[112]: unhandled exception: DABT (lower EL), ESR 0x92000007, level 3 translation fault in e5", 112, "e5", None),
+        (
+            "e5[112]: unhandled exception: DABT (lower EL), ESR 0x92000007, level 3 translation fault in e5",
+            112,
+            "e5",
+            None,
+        ),
         ("e5[112]: unhandled signal 7 code 0x2 at 0x0000003f8c1b2000 in e5[10000+200000]", 112, "e5", 7),
-        ("e5[112]: bus error (7) at 10001000 nip 10001000 lr 1000 code 2 in e5[10000000+200000]", 112, "e5", 7),
+        (
+            "e5[112]: bus error (7) at 10001000 nip 10001000 lr 1000 code 2 in e5[10000000+200000]",
+            112,
+            "e5",
+            7,
+        ),
         ("do_page_fault() #3: sending SIGBUS to e5 for invalid read access from", None, "e5", 7),
         ("do_page_fault(): sending SIGSEGV to e5 for invalid read access from 00000000", None, "e5", 11),
         # constructed from format of 4.4 arch/arm64/mm/fault.c
@@ -105,6 +120,17 @@ def test_the_senders_stack_is_the_invokers() -> None:
     assert (task.pid, task.origin) == (None, "oom-invoker")
 
 
-@given(st.text(max_size=60), st.sampled_from(["segfault at", "unhandled ", "Killed", "killed by", "Bus error", "sending SIG"]))
+@given(
+    st.text(max_size=60),
+    st.sampled_from(["segfault at", "unhandled ", "Killed", "killed by", "Bus error", "sending SIG"]),
+)
 def test_any_text_raises_nothing(text: str, word: str) -> None:
-    read([text, text + word, word + text, f"{text}[1]: {word} {text}", f"Attempted to kill init! exitcode={text}"])
+    read(
+        [
+            text,
+            text + word,
+            word + text,
+            f"{text}[1]: {word} {text}",
+            f"Attempted to kill init! exitcode={text}",
+        ]
+    )

@@ -48,11 +48,19 @@ def test_a_fresh_error_and_its_repetitions() -> None:
         ("read_indexes: Failed to allocate block_list", "other", None, None, None),
         # constructed from formats of 2.6.35 fs/squashfs/zlib_wrapper.c and block.c
         ("zlib_inflate error, data probably corrupt", "decompress", None, None, None),
-        ("zlib_inflateInit returned unexpected result 0xfffffffc, srclength 3", "decompress", None, None, None),
+        (
+            "zlib_inflateInit returned unexpected result 0xfffffffc, srclength 3",
+            "decompress",
+            None,
+            None,
+            None,
+        ),
         ("Failed to read bl", "other", None, None, None),
     ],
 )
-def test_squashfs_lines(text: str, kind: str, cache: str | None, block: int | None, error: int | None) -> None:
+def test_squashfs_lines(
+    text: str, kind: str, cache: str | None, block: int | None, error: int | None
+) -> None:
     (fact,) = kept(read("SQUASHFS error: " + text), "fs_errors")
     assert (fact.kind, fact.cache, fact.block, fact.error) == (kind, cache, block, error)
 
@@ -143,4 +151,11 @@ def test_other_lines(line: str) -> None:
 
 @given(st.sampled_from(CACHED.splitlines()), st.text(max_size=60), st.integers(0, 80))
 def test_any_text_raises_nothing(line: str, text: str, cut: int) -> None:
-    read([line[:cut] + text + line[cut:], "SQUASHFS error:" + text, "EXT4-fs error (device " + text, text + " error, dev " + text])
+    read(
+        [
+            line[:cut] + text + line[cut:],
+            "SQUASHFS error:" + text,
+            "EXT4-fs error (device " + text,
+            text + " error, dev " + text,
+        ]
+    )

@@ -40,7 +40,10 @@ FORMS = [
     # arm 5.10, in a module: captures/armhf-5.10-io-stall-squashfs
     (
         "[<bf01e9c8>] (squashfs_cache_get [squashfs]) from [<bf01f2a8>] (squashfs_get_datablock+0x2c/0x34 [squashfs])",
-        [("squashfs_cache_get", None, None, "squashfs", True), ("squashfs_get_datablock", 0x2C, 0x34, "squashfs", True)],
+        [
+            ("squashfs_cache_get", None, None, "squashfs", True),
+            ("squashfs_get_datablock", 0x2C, 0x34, "squashfs", True),
+        ],
     ),
     # arm 6.1+: constructed from 6.1 arch/arm/kernel/traps.c `%s%ps from %pS`
     (

@@ -49,7 +49,10 @@ def test_a_number_without_flags_of_the_era_keeps_its_bits() -> None:
 
 
 def test_printed_names_are_believed() -> None:
-    assert read_mask(0x140CCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP") == (("GFP_HIGHUSER_MOVABLE", "__GFP_COMP"), False)
+    assert read_mask(0x140CCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP") == (
+        ("GFP_HIGHUSER_MOVABLE", "__GFP_COMP"),
+        False,
+    )
     assert read_mask(0x0, "none") == ((), False)
     assert read_mask(None, None) == ((), False)
 
@@ -85,7 +88,11 @@ def test_what_an_allocation_may_do(
     assert (may_direct_reclaim(names), may_io(names), may_fs(names)) == (reclaim, io, fs)
 
 
-@given(mask=st.integers(0, (1 << 32) - 1), named=st.booleans(), word=st.sampled_from(["", "oomkilladj", "oom_adj"]))
+@given(
+    mask=st.integers(0, (1 << 32) - 1),
+    named=st.booleans(),
+    word=st.sampled_from(["", "oomkilladj", "oom_adj"]),
+)
 def test_every_number_decodes_without_loss(mask: int, named: bool, word: str) -> None:
     layout = guess_layout(mask, named, word)
     bits = 0

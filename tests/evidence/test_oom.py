@@ -77,10 +77,20 @@ def test_a_report_of_today() -> None:
     assert [frame.function for frame in fact.stack.frames][3:5] == ["out_of_memory", "__alloc_pages_slowpath"]
     assert fact.meminfo.pages["free"] == 620
     assert fact.meminfo.swap_total == 0
-    assert [(task.pid, task.comm, task.rss) for task in fact.tasks] == [(103, "run", 13), (108, "e1", 1592), (112, "e5", 4461)]
+    assert [(task.pid, task.comm, task.rss) for task in fact.tasks] == [
+        (103, "run", 13),
+        (108, "e1", 1592),
+        (112, "e5", 4461),
+    ]
     assert fact.tasks[2].fields["pgtables_bytes"] == 77824
     (killed,) = fact.kills
-    assert (killed.pid, killed.comm, killed.reason, killed.line, killed.time) == (112, "e5", "oom", 32, 44.499031)
+    assert (killed.pid, killed.comm, killed.reason, killed.line, killed.time) == (
+        112,
+        "e5",
+        "oom",
+        32,
+        44.499031,
+    )
     assert (killed.total_vm, killed.anon_rss, killed.file_rss, killed.shmem_rss) == (21508, 17844, 0, 0)
     assert (killed.uid, killed.pgtables, killed.oom_score_adj, killed.chosen_pid) == (0, 76, 0, None)
     assert kept(builder, "kills") == [killed]
@@ -131,7 +141,9 @@ def test_a_choice_without_a_kill_is_no_kill() -> None:
          "shmem-rss:0kB, UID:0 pgtables:1kB oom_score_adj:0"), 7, "x", "allocating-task", 0, 1),
     ],
 )  # fmt: skip
-def test_kill_lines(line: str, pid: int, comm: str, reason: str, uid: int | None, total_vm: int | None) -> None:
+def test_kill_lines(
+    line: str, pid: int, comm: str, reason: str, uid: int | None, total_vm: int | None
+) -> None:
     fact = kill(line)
     assert (fact.pid, fact.comm, fact.reason, fact.uid, fact.total_vm) == (pid, comm, reason, uid, total_vm)
 
@@ -228,7 +240,10 @@ def test_task_tables(era: str) -> None:
 
 
 def test_a_huge_table_keeps_the_largest() -> None:
-    rows = [f"[{pid:5}]     0 {pid:5}      565 {pid:8}    28672        0             0 t{pid}" for pid in range(1, 1001)]
+    rows = [
+        f"[{pid:5}]     0 {pid:5}      565 {pid:8}    28672        0             0 t{pid}"
+        for pid in range(1, 1001)
+    ]
     header = "[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name"
     fact = report("\n".join(["x invoked oom-killer: order=0", header, *rows]))
     assert fact.tasks_omitted == 1000 - oom_tasks.KEEP
@@ -268,12 +283,21 @@ Killed process 5 (java) total-vm:4kB, anon-rss:4kB, file-rss:0kB
 
 def test_memory_cgroups() -> None:
     fact = report(MEMCG_V2)
-    assert (fact.trigger, fact.memcg, fact.task_memcg, fact.constraint) == ("memcg", "/a", "/a/b", "CONSTRAINT_MEMCG")
+    assert (fact.trigger, fact.memcg, fact.task_memcg, fact.constraint) == (
+        "memcg",
+        "/a",
+        "/a/b",
+        "CONSTRAINT_MEMCG",
+    )
     assert fact.cpuset == "x,y"
     assert fact.fields["victim"] == "str,ess"
     assert fact.fields["stat.workingset_refault_file"] == "12"
     assert fact.memcg_usage["memory"] == (102400, 102400)
-    assert [(one.pid, one.reason) for one in fact.kills] == [(400, "memcg"), (401, "cgroup-sibling"), (402, "cgroup-sibling")]
+    assert [(one.pid, one.reason) for one in fact.kills] == [
+        (400, "memcg"),
+        (401, "cgroup-sibling"),
+        (402, "cgroup-sibling"),
+    ]
     fact = report(MEMCG_V1)
     assert (fact.memcg, fact.task_memcg, fact.trigger) == ("/1", "/1/2", "memcg")
     assert fact.memcg_usage["memory+swap"] == (102400, 204800)
@@ -418,7 +442,11 @@ def test_other_killers(line: str, pid: int, comm: str, reason: str, adj: int | N
     assert (fact.pid, fact.comm, fact.reason, fact.oom_score_adj) == (pid, comm, reason, adj)
 
 
-ALL = [line for text in (DEBIAN_6_1, HEAD_3_10, MEMCG_V1, MEMCG_V2, REAPS, CHILD_OF_THE_CHOSEN) for line in text.splitlines()]
+ALL = [
+    line
+    for text in (DEBIAN_6_1, HEAD_3_10, MEMCG_V1, MEMCG_V2, REAPS, CHILD_OF_THE_CHOSEN)
+    for line in text.splitlines()
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -432,5 +460,9 @@ def test_shuffled_and_cut_lines_raise_nothing(lines: list[str], data: st.DataObj
 
 
 def test_long_lines_take_no_time() -> None:
-    for line in ("Killed process " + "1" * 60000, "x invoked oom-killer: " + "gfp_mask=" * 9000, "(" * 60000 + " invoked oom-killer: "):
+    for line in (
+        "Killed process " + "1" * 60000,
+        "x invoked oom-killer: " + "gfp_mask=" * 9000,
+        "(" * 60000 + " invoked oom-killer: ",
+    ):
         read([line, "oom-kill:constraint=A" + ",task_memcg=" * 5000, "[ 1] " + "1 " * 30000])

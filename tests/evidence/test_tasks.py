@@ -324,8 +324,9 @@ PID: 2801   TASK: ffff9c4b41f8a680  CPU: 1   COMMAND: "kworker/1:2"
 
 def test_a_fault_inside_the_kernel_is_the_tasks_own():
     # x86, 6.1: a copy from user memory faults and sleeps
-    (task,) = read(
-        """task:e1              state:D stack:0     pid:108   ppid:103    flags:0x00004002
+    (task,) = (
+        read(
+            """task:e1              state:D stack:0     pid:108   ppid:103    flags:0x00004002
 Call Trace:
  <TASK>
  __schedule+0x34d/0xa00
@@ -338,7 +339,10 @@ RIP: 0010:fault_in_readable+0x51/0x90
 RAX: 0000000000000000 RBX: 0000000000000001 RCX: 0000000000000001
  fault_in_iov_iter_readable+0x51/0x90
  generic_perform_write+0x10/0x20"""
-    ).finish().tasks
+        )
+        .finish()
+        .tasks
+    )
     assert not task.stack.interrupted
     assert [frame.function for frame in task.stack.frames][2:4] == ["squashfs_cache_get", "filemap_fault"]
     assert task.stack.frames[-1].function == "generic_perform_write"

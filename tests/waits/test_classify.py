@@ -50,12 +50,19 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("stack", "letter", "kernel", "function", "state", "killable", "resource", "entry"), CASES, ids=[case[3] for case in CASES]
+    ("stack", "letter", "kernel", "function", "state", "killable", "resource", "entry"),
+    CASES,
+    ids=[case[3] for case in CASES],
 )
 def test_sleepers(stack, letter, kernel, function, state, killable, resource, entry):
     wait = classifier().classify(calls(stack), letter, kernel)
     assert wait.asleep
-    assert (wait.function, wait.task_state, wait.killable, wait.entered_by) == (function, state, killable, entry)
+    assert (wait.function, wait.task_state, wait.killable, wait.entered_by) == (
+        function,
+        state,
+        killable,
+        entry,
+    )
     if resource is not None:
         assert wait.resource == resource
 
@@ -65,12 +72,16 @@ def test_filling_an_entry_is_holding_it():
         calls(f"__schedule schedule io_schedule_timeout __wait_for_common submit_bio_wait squashfs_bio_read squashfs_read_data "
               f"squashfs_cache_get squashfs_readpage_block {FAULT}"), "D", "5.10.251")  # fmt: skip
     assert "squashfs-cache-entry" in {hold.resource for hold in filler.holds}
-    waiter = classifier().classify(calls(f"__schedule schedule squashfs_cache_get squashfs_readpage_block {FAULT}"), "D", "5.10.251")
+    waiter = classifier().classify(
+        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage_block {FAULT}"), "D", "5.10.251"
+    )
     assert "squashfs-cache-entry" not in {hold.resource for hold in waiter.holds}
 
 
 def test_running_and_preempted_tasks_do_not_sleep():
-    preempted = classifier().classify(calls(f"__schedule _cond_resched shrink_page_list shrink_node try_to_free_pages {FAULT}"), "R")
+    preempted = classifier().classify(
+        calls(f"__schedule _cond_resched shrink_page_list shrink_node try_to_free_pages {FAULT}"), "R"
+    )
     assert not preempted.asleep
     assert preempted.reclaims
     assert preempted.killable is None
@@ -80,7 +91,9 @@ def test_running_and_preempted_tasks_do_not_sleep():
 
 
 def test_a_woken_task_is_runnable():
-    wait = classifier().classify(calls(f"__schedule schedule squashfs_cache_get squashfs_readpage {FAULT}"), "R", "5.10.251")
+    wait = classifier().classify(
+        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage {FAULT}"), "R", "5.10.251"
+    )
     assert wait.asleep
     assert wait.runnable
 
@@ -95,7 +108,9 @@ def test_a_stack_of_guesses_is_read_from_the_first_known_site():
 
 
 def test_khungtaskd_settles_the_state():
-    stack = calls("__schedule schedule schedule_preempt_disabled __mutex_lock linkwatch_event process_one_work kthread")
+    stack = calls(
+        "__schedule schedule schedule_preempt_disabled __mutex_lock linkwatch_event process_one_work kthread"
+    )
     assert classifier().classify(stack, "D", "6.8").killable is None
     assert classifier().classify(stack, "D", "6.8", plain=True).killable is False
 
@@ -104,10 +119,22 @@ def test_khungtaskd_settles_the_state():
     ("path", "kernel", "frame"),
     [
         ("__alloc_pages squashfs_bio_read squashfs_read_data", "6.1.192", "squashfs_bio_read"),
-        ("shrink_node try_to_free_pages __alloc_pages folio_alloc page_cache_ra_unbounded filemap_fault", "6.1.192", "page_cache_ra_unbounded"),
-        ("__alloc_pages_nodemask page_cache_ra_unbounded filemap_fault", "5.4", None),  # NOFS scope came with 5.8
+        (
+            "shrink_node try_to_free_pages __alloc_pages folio_alloc page_cache_ra_unbounded filemap_fault",
+            "6.1.192",
+            "page_cache_ra_unbounded",
+        ),
+        (
+            "__alloc_pages_nodemask page_cache_ra_unbounded filemap_fault",
+            "5.4",
+            None,
+        ),  # NOFS scope came with 5.8
         ("submit_bio_wait squashfs_bio_read", "6.1.192", None),  # not an allocation
-        ("__alloc_pages folio_alloc __filemap_get_folio filemap_fault", "6.1.192", None),  # may call the OOM killer
+        (
+            "__alloc_pages folio_alloc __filemap_get_folio filemap_fault",
+            "6.1.192",
+            None,
+        ),  # may call the OOM killer
     ],
 )
 def test_allocations_that_may_not_kill(path, kernel, frame):
