@@ -14,7 +14,7 @@ def test_the_same_kill_in_every_framing(path):
     assert [(one.pid, one.comm) for one in found.victims] == [(112, "e5")]
     assert found.verdict.kind == "no-hang"
     assert len(found.ooms) == 1
-    assert found.ooms[0].meminfo is not None
+    assert found.ooms[0].stack is not None
 
 
 def test_there_are_framings():
