@@ -137,8 +137,22 @@ def _fault(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 
 FORMATS = (
-    Format("page-allocation", ("page alloc",), _PAGES, _pages, "2.6.0-7.3", ""),
-    Format("vmalloc-failure", (), _VMALLOC, _pages, "2.6.39-7.3", ""),
-    Format("slab-allocation", ("Unable to allocate memory on",), _SLAB, _slab, "2.6.31-7.3", ""),
-    Format("fault-oom", ("VM_FAULT_OOM",), _FAULT, _fault, "5.10-7.3", ""),
+    Format(
+        "page-allocation",
+        ("page alloc",),
+        _PAGES,
+        _pages,
+        "2.6.0-7.3",
+        "captures/amd64-6.1-page-allocation-failure.sample",
+    ),
+    Format("vmalloc-failure", (), _VMALLOC, _pages, "2.6.39-7.3", "formats/vmalloc-failure.sample"),
+    Format(
+        "slab-allocation",
+        ("Unable to allocate memory on",),
+        _SLAB,
+        _slab,
+        "2.6.31-7.3",
+        "formats/slab-allocation.sample",
+    ),
+    Format("fault-oom", ("VM_FAULT_OOM",), _FAULT, _fault, "5.10-7.3", "formats/fault-oom.sample"),
 )

@@ -84,6 +84,6 @@ FORMATS = (
         ),
         _crash,
         "2.6.0-7.3",
-        "crashes/panic.sample",
+        "captures/amd64-5.10-panic-on-oom.sample",
     ),
 )

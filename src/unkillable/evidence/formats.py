@@ -74,9 +74,9 @@ def _crash_bt(builder: Builder, match: re.Match[str], record: Record) -> Section
 
 
 BY_HAND = (
-    Format("bare-trace", (), _BARE_START, _bare, "mails", "tasks/bare.sample"),
-    Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "tasks/proc-stack.sample"),
-    Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "tasks/crash-bt.sample"),
+    Format("bare-trace", (), _BARE_START, _bare, "mails", "formats/bare-trace.sample"),
+    Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "formats/proc-stack.sample"),
+    Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "formats/crash-bt.sample"),
 )
 
 
@@ -89,10 +89,20 @@ def _trace_head(builder: Builder, match: re.Match[str], record: Record) -> Secti
 # Not `+0x` itself: three bytes that every frame has halve the speed of the scan (docs/performance.md), and a
 # trace without any head is somebody's excerpt, which is small enough to be read closely.
 TRACE_HEAD = Format(
-    "trace-head", ("all Trace:", "all trace:", "acktrace"), START, _trace_head, "2.6.0-7.3", "captures"
+    "trace-head",
+    ("all Trace:", "all trace:", "acktrace"),
+    START,
+    _trace_head,
+    "2.6.0-7.3",
+    "captures/amd64-5.10-ext4-frozen.sample.xz",
 )
 HEADLESS = Format(
-    "backtrace", (), re.compile(r"\+0x[0-9a-f]"), _headless, "2.6.0-7.3", "reports/article-traces.txt"
+    "backtrace",
+    (),
+    re.compile(r"\+0x[0-9a-f]"),
+    _headless,
+    "2.6.0-7.3",
+    "captures/amd64-5.10-ext4-frozen.sample.xz",
 )
 
 

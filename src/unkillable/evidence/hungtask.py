@@ -79,6 +79,15 @@ def _blocker(builder: Builder, match: re.Match[str], record: Record) -> Section 
 
 
 FORMATS = (
-    Format("hung-task", ("more than ",), _HUNG, _hung, "2.6.30-7.3", "captures"),
-    Format("hung-task-blocker", ("blocked on a",), _BLOCKER, _blocker, "6.16-7.3", "captures"),
+    Format(
+        "hung-task", ("more than ",), _HUNG, _hung, "2.6.30-7.3", "captures/amd64-5.10-ext4-frozen.sample.xz"
+    ),
+    Format(
+        "hung-task-blocker",
+        ("blocked on a",),
+        _BLOCKER,
+        _blocker,
+        "6.16-7.3",
+        "captures/amd64-7.3-io-stall-ext4.sample.xz",
+    ),
 )

@@ -25,9 +25,10 @@ def _io(kind: str, builder: Builder, match: re.Match[str], record: Record) -> No
 
 
 def _row(
-    name: str, literals: tuple[str, ...], kind: str, pattern: str, eras: str, sample: str = ""
+    name: str, literals: tuple[str, ...], kind: str, pattern: str, eras: str, sample: str | None = None
 ) -> Format:
-    return Format(name, literals, re.compile(pattern), partial(_io, kind), eras, sample)
+    shown = sample or f"formats/{name}.sample"
+    return Format(name, literals, re.compile(pattern), partial(_io, kind), eras, shown)
 
 
 _DEV = r"(?P<device>[\w./!-]{1,64})"
@@ -37,7 +38,8 @@ _DEV = r"(?P<device>[\w./!-]{1,64})"
 # block/blk-core.c:152 of 7.3). Buffers: fs/buffer.c:126 of 7.3; `device` was spelt out to 4.2.
 FORMATS = (
     _row("block-error", (" error, dev ",), "error",
-         r"(?:^|[:\s])(?:I/O|[a-z][a-z -]{3,40}) error, dev " + _DEV + r",? sector \d", "2.6.0-7.3"),
+         r"(?:^|[:\s])(?:I/O|[a-z][a-z -]{3,40}) error, dev " + _DEV + r",? sector \d", "2.6.0-7.3",
+         "captures/own-7.3-lockdep-squashfs-freeze.sample.xz"),
     _row("buffer-error", ("I/O error",), "error",
          r"Buffer I/O error on dev(?:ice)? " + _DEV + ", logical block", "2.6.0-7.3"),
     _row("fs-io-error", ("I/O error",), "error",

@@ -171,20 +171,41 @@ def _comm(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 
 FORMATS = (
-    Format("banner", ("Linux version ",), _BANNER, _banner, "2.6.0-7.3", "captures"),
-    Format("command-line", ("ommand line: ",), _COMMAND_LINE, _command_line, "2.6.0-7.3", "captures"),
     Format(
-        "hardware", ("Hardware name: ", "Machine model: "), _HARDWARE, _hardware, "2.6.30-7.3", "captures"
+        "banner",
+        ("Linux version ",),
+        _BANNER,
+        _banner,
+        "2.6.0-7.3",
+        "captures/amd64-5.10-ext4-frozen.sample.xz",
     ),
-    Format("memory", ("K available",), _MEMORY, _memory, "2.6.0-7.3", "captures"),
+    Format(
+        "command-line",
+        ("ommand line: ",),
+        _COMMAND_LINE,
+        _command_line,
+        "2.6.0-7.3",
+        "captures/amd64-5.10-ext4-frozen.sample.xz",
+    ),
+    Format(
+        "hardware",
+        ("Hardware name: ", "Machine model: "),
+        _HARDWARE,
+        _hardware,
+        "2.6.30-7.3",
+        "captures/amd64-5.10-healthy.sample.xz",
+    ),
+    Format(
+        "memory", ("K available",), _MEMORY, _memory, "2.6.0-7.3", "captures/amd64-5.10-ext4-frozen.sample.xz"
+    ),
     Format(
         "mounted",
         ("VFS: Mounted root", "squashfs: version", "mounted filesystem"),
         _MOUNTED,
         _mounted,
         "2.6.0-7.3",
-        "captures",
+        "captures/amd64-5.10-ext4-frozen.sample.xz",
     ),
-    Format("config", ("CONFIG_",), _CONFIG, _config, "2.6.0-7.3", "captures"),
-    Format("comm", ("Comm: ", "Pid: "), COMM, _comm, "2.6.0-7.3", "captures"),
+    Format("config", ("CONFIG_",), _CONFIG, _config, "2.6.0-7.3", "formats/config.sample"),
+    Format("comm", ("Comm: ", "Pid: "), COMM, _comm, "2.6.0-7.3", "captures/amd64-5.10-healthy.sample.xz"),
 )

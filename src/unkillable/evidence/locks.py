@@ -77,7 +77,28 @@ def _showing(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 
 FORMATS = (
-    Format("locks-held-7.3", ("held by ",), _OWNER_7_3, _owner, "7.3", "locks/held.sample"),
-    Format("locks-held", ("held by ",), _OWNER, _owner, "2.6.24-7.3", "locks/held.sample"),
-    Format("locks-all", ("Showing all locks",), _SHOWING, _showing, "2.6.24-7.3", "locks/held.sample"),
+    Format(
+        "locks-held-7.3",
+        ("held by ",),
+        _OWNER_7_3,
+        _owner,
+        "7.3",
+        "captures/own-7.3-lockdep-abba-deadlock.sample",
+    ),
+    Format(
+        "locks-held",
+        ("held by ",),
+        _OWNER,
+        _owner,
+        "2.6.24-7.3",
+        "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+    ),
+    Format(
+        "locks-all",
+        ("Showing all locks",),
+        _SHOWING,
+        _showing,
+        "2.6.24-7.3",
+        "captures/own-7.3-lockdep-ext4-frozen.sample.xz",
+    ),
 )

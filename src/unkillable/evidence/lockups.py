@@ -55,16 +55,25 @@ def _nmi(builder: Builder, match: re.Match[str], record: Record) -> Section | No
 
 
 FORMATS = (
-    Format("soft-lockup", ("soft lockup",), _SOFT, _soft, "2.6.20-7.3", "lockups/soft.sample"),
-    Format("hard-lockup", ("hard LOCKUP",), _HARD, _hard, "2.6.36-7.3", "lockups/hard.sample"),
-    Format("rcu-stall", ("ed stall",), _RCU, _rcu, "2.6.30-7.3", "lockups/rcu.sample"),
+    Format(
+        "soft-lockup", ("soft lockup",), _SOFT, _soft, "2.6.20-7.3", "captures/amd64-6.1-soft-lockup.sample"
+    ),
+    Format("hard-lockup", ("hard LOCKUP",), _HARD, _hard, "2.6.36-7.3", "formats/hard-lockup.sample"),
+    Format("rcu-stall", ("ed stall",), _RCU, _rcu, "2.6.30-7.3", "captures/amd64-6.1-rcu-stall.sample"),
     Format(
         "workqueue-lockup",
         ("workqueue lockup",),
         _WORKQUEUE,
         _workqueue,
         "4.5-7.3",
-        "lockups/workqueue.sample",
+        "formats/workqueue-lockup.sample",
     ),
-    Format("nmi-backtrace", ("NMI backtrace for cpu",), _NMI, _nmi, "2.6.30-7.3", "lockups/nmi.sample"),
+    Format(
+        "nmi-backtrace",
+        ("NMI backtrace for cpu",),
+        _NMI,
+        _nmi,
+        "2.6.30-7.3",
+        "captures/amd64-5.10-healthy.sample.xz",
+    ),
 )

@@ -272,7 +272,16 @@ def _proc(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 
 FORMATS = (
-    Format("mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures/amd64-6.1-oom.sample"),
-    Format("mem-info-old", (), _HEAD, _meminfo, "to 2.6.23, ARM to 4.x", ""),
-    Format("proc-meminfo", ("MemTotal: ",), re.compile(r"^\s*MemTotal: +\d+ kB"), _proc, "2.6.0-7.3", ""),
+    Format(
+        "mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures/amd64-5.10-healthy.sample.xz"
+    ),
+    Format("mem-info-old", (), _HEAD, _meminfo, "to 2.6.23, ARM to 4.x", "formats/mem-info-old.sample"),
+    Format(
+        "proc-meminfo",
+        ("MemTotal: ",),
+        re.compile(r"^\s*MemTotal: +\d+ kB"),
+        _proc,
+        "2.6.0-7.3",
+        "formats/proc-meminfo.sample",
+    ),
 )

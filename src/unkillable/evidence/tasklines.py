@@ -144,7 +144,7 @@ def _zombie_row(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 FORMATS = (
     Format(
-        "scheduler-row", (), _ZOMBIE_ROW, _zombie_row, "2.6.23-7.3", "captures/amd64-6.1-zombie.sample.xz"
+        "scheduler-row", (), _ZOMBIE_ROW, _zombie_row, "2.6.23-7.3", "captures/amd64-5.10-zombie.sample.xz"
     ),
     Format(
         "sysrq",
@@ -152,10 +152,17 @@ FORMATS = (
         re.compile(r"(?:sysrq: |SysRq : )(?:SysRq : )?(?P<action>[A-Z].*)$"),
         _sysrq,
         "2.6.35-7.3",
-        "captures",
+        "captures/amd64-5.10-ext4-frozen.sample.xz",
     ),
-    Format("task-line", ("ppid:",), _NEW, _task, "5.10-7.3", "captures"),
-    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "tasks/old.sample"),
-    Format("task-line-vendor", (), _VENDOR, _task, "2.6.35", "reports"),
-    Format("task-line-ancient", (), _ANCIENT, _task, "2.6.0-2.6.29", "tasks/ancient.sample"),
+    Format("task-line", ("ppid:",), _NEW, _task, "5.10-7.3", "captures/amd64-5.10-ext4-frozen.sample.xz"),
+    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "formats/task-line-old.sample"),
+    Format(
+        "task-line-vendor",
+        (),
+        _VENDOR,
+        _task,
+        "2.6.35",
+        "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+    ),
+    Format("task-line-ancient", (), _ANCIENT, _task, "2.6.0-2.6.29", "formats/task-line-ancient.sample"),
 )
