@@ -22,10 +22,7 @@ def first_row(text):
 
 def lines(sample):
     path = samples_file.SAMPLES / sample
-    if ".sample" in path.suffixes:
-        log = samples_file.load(path)[1]
-    else:
-        log = path.read_bytes()
+    log = samples_file.load(path)[1] if ".sample" in path.suffixes else path.read_bytes()
     return [_STAMP.sub("", line.rstrip("\r")) for line in log.decode("latin-1").split("\n")]
 
 
@@ -45,7 +42,7 @@ def test_names_are_unique_and_literals_fit_one_pass():
 def test_boot_lines_are_nothing_but_what_they_are():
     """A quiet boot's lines: only rows about the kernel itself may take one."""
     kernel = {"banner", "command-line", "hardware", "memory", "mounted", "sysrq", "config"}
-    boot = [line for line in lines("captures/amd64-6.1-loglevel8.sample.xz")][:400]
+    boot = lines("captures/amd64-6.1-loglevel8.sample.xz")[:400]
     assert len(boot) > 300
-    taken = {first_row(line): line for line in boot}
+    taken = dict(zip(map(first_row, boot), boot, strict=True))
     assert set(taken) <= {*kernel, None}, taken

@@ -210,20 +210,53 @@ def _vendor(builder: Builder, match: re.Match[str], record: Record) -> Section:
 
 
 FORMATS = (
-    Format("init-killed", ("Attempted to kill init",), _INIT, _init, "2.6.0-7.3", "formats/init-killed.sample"),
-    Format("fatal-signal", ("unexpected fatal signal",), _FATAL, _fatal, "2.6.25-7.3", "formats/fatal-signal.sample"),
-    Format("user-fault", ("segfault at", "unhandled ", "sending SIG"), _FAULT, _fault, "2.6.24-7.3", "captures/riscv64-6.12-squashfs-corrupt.sample"),
-    Format("user-fault-rare", (), _FAULT, _fault, "2.6.24-7.3", "formats/user-fault-rare.sample"),
-    Format("systemd-exit", ("process exited, code=", "killed by"), _SYSTEMD, _unit, "systemd 38 and later", "formats/systemd-exit.sample"),
-    Format("init-service", ("killed by",), _INITS, _inits, "Android, upstart", "formats/init-service.sample"),
-    Format("init-service-rare", (), _INITS, _inits, "Android 10 and later", "formats/init-service-rare.sample"),
     Format(
-        "shell", ("Kill", "Bus error"), _SHELL_LINE, _shell, "shells",
+        "init-killed", ("Attempted to kill init",), _INIT, _init, "2.6.0-7.3", "formats/init-killed.sample"
+    ),
+    Format(
+        "fatal-signal",
+        ("unexpected fatal signal",),
+        _FATAL,
+        _fatal,
+        "2.6.25-7.3",
+        "formats/fatal-signal.sample",
+    ),
+    Format(
+        "user-fault",
+        ("segfault at", "unhandled ", "sending SIG"),
+        _FAULT,
+        _fault,
+        "2.6.24-7.3",
+        "captures/riscv64-6.12-squashfs-corrupt.sample",
+    ),
+    Format("user-fault-rare", (), _FAULT, _fault, "2.6.24-7.3", "formats/user-fault-rare.sample"),
+    Format(
+        "systemd-exit",
+        ("process exited, code=", "killed by"),
+        _SYSTEMD,
+        _unit,
+        "systemd 38 and later",
+        "formats/systemd-exit.sample",
+    ),
+    Format("init-service", ("killed by",), _INITS, _inits, "Android, upstart", "formats/init-service.sample"),
+    Format(
+        "init-service-rare", (), _INITS, _inits, "Android 10 and later", "formats/init-service-rare.sample"
+    ),
+    Format(
+        "shell",
+        ("Kill", "Bus error"),
+        _SHELL_LINE,
+        _shell,
+        "shells",
         "captures/amd64-5.10-oom-allocating-task.sample",
     ),
     Format("shell-rare", (), _SHELL_LINE, _shell, "shells", "formats/shell-rare.sample"),
     Format(
-        "sent-signal", (), _VENDOR, _vendor, "a vendor's 2.6.35",
+        "sent-signal",
+        (),
+        _VENDOR,
+        _vendor,
+        "a vendor's 2.6.35",
         "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
     ),
-)  # fmt: skip
+)

@@ -112,17 +112,31 @@ def _other(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 FORMATS = (
     Format(
-        "squashfs", ("SQUASHFS error",), re.compile("SQUASHFS error:"), _squashfs, "2.6.29-7.3",
+        "squashfs",
+        ("SQUASHFS error",),
+        re.compile("SQUASHFS error:"),
+        _squashfs,
+        "2.6.29-7.3",
         "captures/amd64-5.10-squashfs-corrupt.sample",
     ),
     Format(
-        "fs-error", ("-fs error",), re.compile(r"EXT[234]-fs error \(|FAT-fs error|F2FS-fs error"), _other, "2.6.0-7.3", "formats/fs-error.sample"
+        "fs-error",
+        ("-fs error",),
+        re.compile(r"EXT[234]-fs error \(|FAT-fs error|F2FS-fs error"),
+        _other,
+        "2.6.0-7.3",
+        "formats/fs-error.sample",
     ),
     # Rare ones: looked for on small inputs only, so they cost the fast scan nothing.
     Format(
-        "fs-error-rare", (),
-        re.compile("|".join(f"(?:{re.sub('[?]P<block>', '?:', pattern.pattern)})" for _, pattern, _ in _OTHERS[2:])),
-        _other, "2.6.30-7.3", "formats/fs-error-rare.sample",
+        "fs-error-rare",
+        (),
+        re.compile(
+            "|".join(f"(?:{re.sub('[?]P<block>', '?:', pattern.pattern)})" for _, pattern, _ in _OTHERS[2:])
+        ),
+        _other,
+        "2.6.30-7.3",
+        "formats/fs-error-rare.sample",
     ),
     *IO_FORMATS,
-)  # fmt: skip
+)
