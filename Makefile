@@ -16,6 +16,7 @@ EXAMPLE := examples/frozen-5.10.log.xz
 REPORT := build/demo.html
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 60
+BENCH_ARGS ?=
 
 .PHONY: help demo test coverage lint format hooks docs fuzz bench build lock clean
 
@@ -49,22 +50,19 @@ hooks: $(VENV)/.dev ## run the quick checks before every commit
 docs: $(VENV)/.dev ## run the examples of README.md and docs/ and write what they print now; then look at the difference
 	$(RUNNING) scripts/update_docs.py
 
-fuzz: $(VENV)/.runtime ## run tests/fuzz/fuzz_*.py for FUZZ_SECONDS each
+fuzz: $(VENV)/.dev ## run tests/fuzz/fuzz_*.py for FUZZ_SECONDS each
 	@if ! $(LOCKED) -r requirements/fuzz.txt || ! $(RUNNING) -c 'import atheris'; then \
 	    echo "make fuzz: skipped: atheris has no wheel for this Python and processor (it wants Linux on x86_64)"; exit 0; \
 	fi; \
 	set -- tests/fuzz/fuzz_*.py; \
-	[ -e "$$1" ] || { echo "make fuzz: there is no tests/fuzz/fuzz_*.py yet"; exit 0; }; \
 	for target do \
 	    corpus=build/fuzz/$$(basename "$$target" .py); mkdir -p "$$corpus"; \
 	    echo "== $$target, $(FUZZ_SECONDS) s"; \
 	    $(RUNNING) "$$target" -max_total_time=$(FUZZ_SECONDS) -artifact_prefix="$$corpus." "$$corpus" || exit 1; \
 	done
 
-bench: $(VENV)/.dev ## run tests/bench/bench_*.py; each prints what it measured
-	@set -- tests/bench/bench_*.py; \
-	[ -e "$$1" ] || { echo "make bench: there is no tests/bench/bench_*.py yet"; exit 0; }; \
-	for bench do echo "== $$bench"; $(RUNNING) "$$bench" || exit 1; done
+bench: $(VENV)/.dev ## measure the speed (20 minutes, 1 GB of logs in the temporary directory); BENCH_ARGS=--quick for less
+	$(RUNNING) -m benchmarks $(BENCH_ARGS)
 
 build: $(VENV)/.dev ## build the source archive and the wheel into build/dist
 	$(RUNNING) -m build --no-isolation --outdir build/dist

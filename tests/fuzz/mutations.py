@@ -21,7 +21,17 @@ HEADS = [
 ]  # fmt: skip
 """Beginnings of what the format table knows, most without the rest."""
 
-NUMBERS = [b"0", b"-1", b"1", b"99999999999999999999", b"18446744073709551615", b"4294967296", b"0x" + b"f" * 40, b"1e309", b"nan"]
+NUMBERS = [
+    b"0",
+    b"-1",
+    b"1",
+    b"99999999999999999999",
+    b"18446744073709551615",
+    b"4294967296",
+    b"0x" + b"f" * 40,
+    b"1e309",
+    b"nan",
+]
 """Where a number stood."""
 
 
@@ -56,7 +66,9 @@ def _drop(rng: random.Random, data: bytes, logs: tuple[bytes, ...]) -> bytes:
 
 
 def _repeat(rng: random.Random, data: bytes, logs: tuple[bytes, ...]) -> bytes:
-    return b"".join(line * (rng.choice((1, 1, 1, 2, 9)) if rng.random() < 0.3 else 1) for line in _lines(data))
+    return b"".join(
+        line * (rng.choice((1, 1, 1, 2, 9)) if rng.random() < 0.3 else 1) for line in _lines(data)
+    )
 
 
 def _shuffle(rng: random.Random, data: bytes, logs: tuple[bytes, ...]) -> bytes:

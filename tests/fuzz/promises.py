@@ -58,7 +58,9 @@ def keep_file(data: bytes, name: str = "console.log") -> Diagnosis | None:
 
 def evidence_of(data: bytes, close: bool) -> Iterator[Evidence]:
     """The evidence of each boot; `close`: every line is examined, else those that the fast scan points to."""
-    reader = EvidenceReader(Source("input", [Part("input", lambda: io.BytesIO(data))], len(data) if close else None))
+    reader = EvidenceReader(
+        Source("input", [Part("input", lambda: io.BytesIO(data))], len(data) if close else None)
+    )
     yield from reader.boots()
 
 

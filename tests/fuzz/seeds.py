@@ -32,7 +32,9 @@ def _mutator(data: bytes, max_size: int, seed: int) -> bytes:
     rng = random.Random(seed)  # noqa: S311  not for secrets
     if rng.random() < 0.6:
         return bytes(atheris.Mutate(data, max_size))
-    return (data[:1] + mutated(rng, (data[1:] or b"\n",) if rng.random() < 0.7 else real_logs(), LENGTH))[:max_size]
+    return (data[:1] + mutated(rng, (data[1:] or b"\n",) if rng.random() < 0.7 else real_logs(), LENGTH))[
+        :max_size
+    ]
 
 
 def run(target: Callable[[bytes], None], first: bytes = b"") -> None:
@@ -50,4 +52,6 @@ def run(target: Callable[[bytes], None], first: bytes = b"") -> None:
 
 
 def _quoted(word: bytes) -> str:
-    return "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in word)
+    return "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in word
+    )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz import promises
 from tests.fuzz.mutations import HEADS, mutated
+from unkillable.diagnosis import diagnose
 
 LOGS = promises.real_logs()
 CORPUS = sorted(promises.CORPUS.glob("*"))
@@ -20,7 +21,9 @@ few = settings(some, max_examples=50)
 anything = st.one_of(
     st.binary(max_size=2000),
     st.text(max_size=500).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.lists(st.one_of(st.sampled_from(HEADS), st.binary(max_size=12), st.just(b"\n")), max_size=40).map(b"".join),
+    st.lists(st.one_of(st.sampled_from(HEADS), st.binary(max_size=12), st.just(b"\n")), max_size=40).map(
+        b"".join
+    ),
     st.lists(st.sampled_from(HEADS).map(lambda head: b"[   12.000000] " + head), max_size=40).map(b"".join),
 )
 damaged = st.integers(0, 2**64).map(lambda seed: mutated(random.Random(seed), LOGS, 6000))  # noqa: S311  a test's choice
@@ -60,7 +63,7 @@ def test_every_cut_of_a_report() -> None:
         lines = log.splitlines(keepends=True)
         for count in range(len(lines)):
             for evidence in promises.evidence_of(b"".join(lines[:count]), close=True):
-                promises.keep_reports(promises.diagnose(evidence), "json")
+                promises.keep_reports(diagnose(evidence), "json")
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)

@@ -1,0 +1,1 @@
+"""How fast `unkillable diagnose` reads, against what reading costs at least; docs/performance.md has the figures."""
