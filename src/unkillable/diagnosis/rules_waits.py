@@ -22,10 +22,13 @@ def lock_cycle(case: Case) -> Verdict | None:
     ]
     inferred = sum(edge.inferred for edge in edges if edge.kind == "held-by")
     stuck = {f"task:{one.pid}" for one in (*case.hung, *case.persistent)}
-    if inferred > 1 or (inferred and not stuck & set(case.cycle)):
-        return None
     tasks = [case.graph.nodes[ident].label for ident in case.cycle if ident.startswith("task:")]
-    summary = f"{' and '.join(tasks) if len(tasks) < 3 else ', '.join(tasks)} wait for each other in a cycle"
+    if inferred > 1 or (inferred and (len(tasks) < 2 or not stuck & set(case.cycle))):
+        return None
+    if len(tasks) == 1:
+        summary = f"{tasks[0]} waits for what it holds itself"
+    else:
+        summary = f"{', '.join(tasks[:-1])} and {tasks[-1]} wait for each other in a cycle"
     because = [
         Statement(
             f"{case.graph.nodes[edge.source].label} {'waits for' if edge.kind == 'waits-for' else 'is held by'} "

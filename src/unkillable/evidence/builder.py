@@ -70,6 +70,8 @@ class Builder:
         self.filesystems: dict[str, None] = {}
         self.config: dict[str, str] = {}
         self.arch_votes: dict[str, int] = {}
+        self.votes_left = 600
+        """Lines whose signs of the architecture and the era are still to be counted; none once the release tells."""
         self.eras: list[tuple[str, str]] = []
         self.first_time: float | None = None
         self.last_time: float | None = None

@@ -62,6 +62,11 @@ _ERAS = tuple(
 
 def vote(builder: Builder, text: str) -> None:
     """Counts the architecture signs of one line and notes what it says of the kernel's era."""
+    builder.votes_left -= 1
+    release = builder.kernel.get("release")
+    if release and any(pattern.search(release) for pattern, _ in _RELEASE_ARCH):
+        builder.votes_left = 0
+        return
     for pattern, since, until in _ERAS:
         if pattern.search(text):
             builder.narrow_era(since, until)

@@ -22,7 +22,6 @@ LINE_LIMIT = 4096
 """Characters of a line that are looked at: printk cuts its records at about 1 KiB (LOG_LINE_MAX), and patterns must
 not be fed what a hostile log has made long."""
 
-_VOTES = 3_000  # lines whose signs of the architecture are counted; more would tell nothing new
 _CALLERS = 64  # reports open at once, one per printk caller
 
 
@@ -53,7 +52,7 @@ class EvidenceReader:
             if record.boot != builder.boot:
                 yield self._finish(builder)
                 builder = Builder(self.source.name, record.boot)
-            if record.time is not None and builder.kernel_lines > _VOTES:
+            if record.time is not None and builder.votes_left <= 0:
                 # The short way for the bulk of a dump: the next line of the report that is open.
                 section = opened.get(record.caller)
                 if section is not None and len(record.text) <= LINE_LIMIT and section.feed(record):
@@ -89,7 +88,7 @@ class EvidenceReader:
             record = builder.dated(record)
         builder.kernel_lines += 1
         key = record.caller
-        if builder.kernel_lines < _VOTES:
+        if builder.votes_left > 0:
             vote(builder, record.text)
         section = self.open.get(key)
         if section is not None and section.feed(record):
