@@ -86,7 +86,9 @@ class Entry(msgspec.Struct, frozen=True):
     cite: tuple[Cite, ...] = ()
 
 
-class Catalogue(msgspec.Struct, frozen=True):
+class Catalogue(
+    msgspec.Struct, frozen=True, eq=False
+):  # compared by identity: hashing thousands of rows is slow
     internals: tuple[Internal, ...]
     sites: tuple[Site, ...]
     resources: tuple[Resource, ...]
