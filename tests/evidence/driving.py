@@ -34,7 +34,7 @@ def read(text: str | list[str], rows: tuple[Format, ...] | None = None) -> Build
             continue
         handled = False
         for row in rows if rows is not None else table():
-            match = row.pattern.search(record.text) if _eligible(row, record.text) else None
+            match = row.find(record.text)
             if match is None:
                 continue
             handled = True
@@ -53,10 +53,6 @@ def read(text: str | list[str], rows: tuple[Format, ...] | None = None) -> Build
     if open_section is not None:
         open_section.close()
     return builder
-
-
-def _eligible(row: Format, text: str) -> bool:
-    return not row.literals or any(literal in text for literal in row.literals)
 
 
 def kept(builder: Builder, name: str) -> list:  # type: ignore[type-arg]

@@ -12,12 +12,7 @@ _STAMP = re.compile(r"^\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 
 def first_row(text):
     """The name of the row that a line without an open report is given to."""
-    for row in table():
-        if (not row.literals or any(literal in text for literal in row.literals)) and row.pattern.search(
-            text
-        ):
-            return row.name
-    return None
+    return next((row.name for row in table() if row.find(text)), None)
 
 
 def lines(sample):
@@ -46,3 +41,18 @@ def test_boot_lines_are_nothing_but_what_they_are():
     assert len(boot) > 300
     taken = dict(zip(map(first_row, boot), boot, strict=True))
     assert set(taken) <= {*kernel, None}, taken
+
+
+def test_anchored_patterns_have_one_beginning():
+    """`find` matches a pattern that starts with ^ at the line's beginning only, so ^ must hold for all of it."""
+    for row in table():
+        source = re.sub(r"\\.|\[[^]]*\]", "x", row.pattern.pattern)
+        depths = [
+            source[:at].count("(") - source[:at].count(")") for at, char in enumerate(source) if char == "|"
+        ]
+        assert not source.startswith("^") or 0 not in depths, row.name
+
+
+def test_a_guard_stands_where_no_literal_does():
+    for row in table():
+        assert not (row.literals and row.guard), row.name

@@ -145,7 +145,15 @@ FORMATS = (
         "2.6.0-7.3",
         "captures/amd64-6.1-page-allocation-failure.sample",
     ),
-    Format("vmalloc-failure", (), _VMALLOC, _pages, "2.6.39-7.3", "formats/vmalloc-failure.sample"),
+    Format(
+        "vmalloc-failure",
+        (),
+        _VMALLOC,
+        _pages,
+        "2.6.39-7.3",
+        "formats/vmalloc-failure.sample",
+        guard=(": vmalloc",),
+    ),
     Format(
         "slab-allocation",
         ("Unable to allocate memory on",),

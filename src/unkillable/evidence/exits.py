@@ -229,7 +229,15 @@ FORMATS = (
         "2.6.24-7.3",
         "captures/riscv64-6.12-squashfs-corrupt.sample",
     ),
-    Format("user-fault-rare", (), _FAULT, _fault, "2.6.24-7.3", "formats/user-fault-rare.sample"),
+    Format(
+        "user-fault-rare",
+        (),
+        _FAULT,
+        _fault,
+        "2.6.24-7.3",
+        "formats/user-fault-rare.sample",
+        guard=("segfault", "bus error", "illegal instruction", "unhandled ", "trap ", "general protection"),
+    ),
     Format(
         "systemd-exit",
         ("process exited, code=", "killed by"),
@@ -240,7 +248,13 @@ FORMATS = (
     ),
     Format("init-service", ("killed by",), _INITS, _inits, "Android, upstart", "formats/init-service.sample"),
     Format(
-        "init-service-rare", (), _INITS, _inits, "Android 10 and later", "formats/init-service-rare.sample"
+        "init-service-rare",
+        (),
+        _INITS,
+        _inits,
+        "Android 10 and later",
+        "formats/init-service-rare.sample",
+        guard=(" signal",),
     ),
     Format(
         "shell",
@@ -250,7 +264,15 @@ FORMATS = (
         "shells",
         "captures/amd64-5.10-oom-allocating-task.sample",
     ),
-    Format("shell-rare", (), _SHELL_LINE, _shell, "shells", "formats/shell-rare.sample"),
+    Format(
+        "shell-rare",
+        (),
+        _SHELL_LINE,
+        _shell,
+        "shells",
+        "formats/shell-rare.sample",
+        guard=("Bus error", "Killed", "Segmentation fault"),
+    ),
     Format(
         "sent-signal",
         (),
@@ -258,5 +280,6 @@ FORMATS = (
         _vendor,
         "a vendor's 2.6.35",
         "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+        guard=("send signal from",),
     ),
 )

@@ -137,6 +137,7 @@ FORMATS = (
         _other,
         "2.6.30-7.3",
         "formats/fs-error-rare.sample",
+        guard=("fail", "error", "ERROR", "Error", "inconsist", "orrupt"),
     ),
     *IO_FORMATS,
 )

@@ -74,8 +74,18 @@ def _crash_bt(builder: Builder, match: re.Match[str], record: Record) -> Section
 
 
 BY_HAND = (
-    Format("bare-trace", (), _BARE_START, _bare, "mails", "formats/bare-trace.sample"),
-    Format("proc-stack", (), _PROC_STACK, _proc_stack, "2.6.29-7.3", "formats/proc-stack.sample"),
+    Format(
+        "bare-trace", (), _BARE_START, _bare, "mails", "formats/bare-trace.sample", guard=("sched", "switch")
+    ),
+    Format(
+        "proc-stack",
+        (),
+        _PROC_STACK,
+        _proc_stack,
+        "2.6.29-7.3",
+        "formats/proc-stack.sample",
+        guard=("/stack",),
+    ),
     Format("crash-bt", ("COMMAND: ",), _CRASH_BT, _crash_bt, "crash(8)", "formats/crash-bt.sample"),
 )
 
@@ -103,6 +113,7 @@ HEADLESS = Format(
     _headless,
     "2.6.0-7.3",
     "captures/amd64-5.10-ext4-frozen.sample.xz",
+    guard=("+0x",),
 )
 
 

@@ -275,7 +275,15 @@ FORMATS = (
     Format(
         "mem-info", ("Mem-Info:",), _HEAD, _meminfo, "2.6.24-7.3", "captures/amd64-5.10-healthy.sample.xz"
     ),
-    Format("mem-info-old", (), _HEAD, _meminfo, "to 2.6.23, ARM to 4.x", "formats/mem-info-old.sample"),
+    Format(
+        "mem-info-old",
+        (),
+        _HEAD,
+        _meminfo,
+        "to 2.6.23, ARM to 4.x",
+        "formats/mem-info-old.sample",
+        guard=("Mem-",),
+    ),
     Format(
         "proc-meminfo",
         ("MemTotal: ",),

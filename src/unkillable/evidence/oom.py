@@ -163,6 +163,7 @@ FORMATS = (
         _choice,
         "2.6.11-2.6.35",
         "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+        guard=("ill process",),
     ),
     Format(
         "oom-killed",
@@ -188,7 +189,15 @@ FORMATS = (
         "4.6-7.3",
         "captures/amd64-6.1-victim-holds-mmap-lock.sample.xz",
     ),
-    Format("oom-pinned", (), _PINNED, _not_reaped, "4.7-7.3", "formats/oom-pinned.sample"),
+    Format(
+        "oom-pinned",
+        (),
+        _PINNED,
+        _not_reaped,
+        "4.7-7.3",
+        "formats/oom-pinned.sample",
+        guard=("has mm pinned by",),
+    ),
     Format("lmkd", ("Kill",), _LMKD, _lmkd, "Android 8 and later", "formats/lmkd.sample"),
     Format(
         "lowmemorykiller",
@@ -205,10 +214,17 @@ FORMATS = (
         _lowmemorykiller,
         "Android 2.6.27-3.4",
         "formats/lowmemorykiller-old.sample",
+        guard=("send sigkill to",),
     ),
     Format("systemd-oomd", ("Kill",), _OOMD, _oomd, "systemd 247 and later", "formats/systemd-oomd.sample"),
     Format(
-        "systemd-oomd-unit", (), _OOMD, _oomd, "systemd 252 and later", "formats/systemd-oomd-unit.sample"
+        "systemd-oomd-unit",
+        (),
+        _OOMD,
+        _oomd,
+        "systemd 252 and later",
+        "formats/systemd-oomd-unit.sample",
+        guard=("due to memory ", "systemd-oomd killed"),
     ),
     Format(
         "earlyoom",

@@ -111,7 +111,7 @@ class EvidenceReader:
 
     def _dispatch(self, builder: Builder, record: Record, key: str | None) -> bool:
         for row in self._candidates(record):
-            match = row.pattern.search(record.text)
+            match = row.find(record.text)
             if match is None:
                 continue
             opened = row.handle(builder, match, record)

@@ -51,3 +51,13 @@ class Format(msgspec.Struct, frozen=True):
     """Kernel releases that print it."""
     sample: str
     """A file below tests/samples that shows it."""
+    guard: tuple[str, ...] = ()
+    """For a row without literals: one of these occurs in every line of it.  Not part of the fast scan, only a
+    cheaper question than the pattern."""
+
+    def find(self, text: str) -> re.Match[str] | None:
+        """The pattern's match in a line, if its literals or its guard do not rule it out."""
+        words = self.literals or self.guard
+        if words and not any(word in text for word in words):
+            return None
+        return self.pattern.match(text) if self.pattern.pattern[0] == "^" else self.pattern.search(text)

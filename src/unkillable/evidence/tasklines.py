@@ -144,7 +144,13 @@ def _zombie_row(builder: Builder, match: re.Match[str], record: Record) -> None:
 
 FORMATS = (
     Format(
-        "scheduler-row", (), _ZOMBIE_ROW, _zombie_row, "2.6.23-7.3", "captures/amd64-5.10-zombie.sample.xz"
+        "scheduler-row",
+        (),
+        _ZOMBIE_ROW,
+        _zombie_row,
+        "2.6.23-7.3",
+        "captures/amd64-5.10-zombie.sample.xz",
+        guard=("Z ", "X "),
     ),
     Format(
         "sysrq",
@@ -155,7 +161,7 @@ FORMATS = (
         "captures/amd64-5.10-ext4-frozen.sample.xz",
     ),
     Format("task-line", ("ppid:",), _NEW, _task, "5.10-7.3", "captures/amd64-5.10-ext4-frozen.sample.xz"),
-    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "formats/task-line-old.sample"),
+    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "formats/task-line-old.sample", guard=(" 0x",)),
     Format(
         "task-line-vendor",
         (),
@@ -163,6 +169,7 @@ FORMATS = (
         _task,
         "2.6.35",
         "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
+        guard=(" 0x",),
     ),
     Format("task-line-ancient", (), _ANCIENT, _task, "2.6.0-2.6.29", "formats/task-line-ancient.sample"),
 )
