@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -33,10 +34,10 @@ class EvidenceReader:
         rows = table()
         names = literals()
         self.reader = Reader(source, [name.encode() for name in names], progress)
-        self.by_literal: tuple[tuple[Format, ...], ...] = tuple(
-            tuple(row for row in rows if name in row.literals) for name in names
+        self.by_literal = tuple(
+            tuple((row, row.matcher) for row in rows if name in row.literals) for name in names
         )
-        self.unmarked: tuple[Format, ...] = tuple(row for row in rows if not row.literals)
+        self.unmarked = tuple((row, row.matcher) for row in rows if not row.literals)
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
         self.open: dict[str | None, Section] = {}
         self.strays: dict[str | None, int] = {}
@@ -104,16 +105,27 @@ class EvidenceReader:
             if self.strays[key] > section.patience:
                 self._close(key)
 
-    def _candidates(self, record: Record) -> Iterator[Format]:
+    def _candidates(self, record: Record) -> Iterator[tuple[Format, re.Match[str]]]:
+        """Rows whose pattern the line matches, in the table's order within each group."""
+        text = record.text
         for hit in record.hits:
-            yield from self.by_literal[hit]
-        yield from self.unmarked
+            for row, match in self.by_literal[hit]:
+                found = match(text)
+                if found is not None:
+                    yield row, found
+        for row, match in self.unmarked:
+            for word in row.guard:
+                if word in text:
+                    break
+            else:
+                if row.guard:
+                    continue
+            found = match(text)
+            if found is not None:
+                yield row, found
 
     def _dispatch(self, builder: Builder, record: Record, key: str | None) -> bool:
-        for row in self._candidates(record):
-            match = row.find(record.text)
-            if match is None:
-                continue
+        for row, match in self._candidates(record):
             opened = row.handle(builder, match, record)
             if opened is not None:
                 if key in self.open:

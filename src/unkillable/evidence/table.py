@@ -57,7 +57,15 @@ class Format(msgspec.Struct, frozen=True):
 
     def find(self, text: str) -> re.Match[str] | None:
         """The pattern's match in a line, if its literals or its guard do not rule it out."""
-        words = self.literals or self.guard
-        if words and not any(word in text for word in words):
-            return None
-        return self.pattern.match(text) if self.pattern.pattern[0] == "^" else self.pattern.search(text)
+        for word in self.literals or self.guard:
+            if word in text:
+                break
+        else:
+            if self.literals or self.guard:
+                return None
+        return self.matcher(text)
+
+    @property
+    def matcher(self) -> Callable[[str], re.Match[str] | None]:
+        """How the pattern is tried: from the line's beginning where it is anchored there."""
+        return self.pattern.match if self.pattern.pattern[0] == "^" else self.pattern.search
