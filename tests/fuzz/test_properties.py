@@ -75,3 +75,14 @@ def test_inputs_that_failed_once(path: object, close: bool) -> None:
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
 def test_files_that_failed_once(path: object) -> None:
     promises.keep_file(path.read_bytes())  # type: ignore[attr-defined]
+
+
+def test_a_caller_that_falls_silent_does_not_hold_the_reader_up() -> None:
+    """With CONFIG_PRINTK_CALLER a report may be open for a thread that prints nothing more: the fast scan goes on."""
+    report = b"[    1.000000][   T12] task:a state:D stack:0 pid:12 ppid:2 flags:0x0\n[    1.000000][   T12]  schedule+0x1/0x2\n"
+    others = b"".join(
+        b"[    2.%06d][%6s] usb 1-1: new device\n" % (n, b"T%d" % (100 + n % 40)) for n in range(50_000)
+    )
+    (evidence,) = promises.evidence_of(report + others, close=False)
+    assert [(one.pid, one.stack is not None) for one in evidence.tasks] == [(12, True)]
+    assert evidence.coverage.kernel_lines < 5_000

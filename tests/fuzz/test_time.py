@@ -77,7 +77,7 @@ INPUTS: dict[str, Callable[[], bytes]] = {
     "heads": lambda: _repeated(b"".join(HEADS)),
     "heads in one line": lambda: _repeated(b"".join(HEADS).replace(b"\n", b" ")),
     "boots": lambda: _repeated(b"[    0.000000] Linux version 5.10.0\n[   99.000000] a\n"),
-    "callers": lambda: b"".join(b"[    1.000000][T%5d] task:a state:D stack:0 pid:1 ppid:2 flags:0x0\n" % n for n in range(14000)),
+    "callers": lambda: b"".join(b"[    1.000000][ T%05d] task:a state:D stack:0 pid:1 ppid:2 flags:0x0\n" % n for n in range(14000)),
     "tasks": lambda: b"".join(b"[    1.000000] task:a state:D stack:0 pid:%d ppid:2 flags:0x0\n f+0x1/0x2\n" % n for n in range(14000)),
     "hung": lambda: b"".join(b"INFO: task a:%d blocked for more than 120 seconds.\n" % n for n in range(19000)),
     "held": lambda: b"".join(b"1 lock held by a/%d:\n #0: ff (&a->l%d){+}, at: f+0x1\n" % (n, n) for n in range(16000)),

@@ -24,6 +24,7 @@ LINE_LIMIT = 4096
 not be fed what a hostile log has made long."""
 
 _CALLERS = 64  # reports open at once, one per printk caller
+_IDLE = 1_000  # lines that no open report took: a caller that falls silent must not hold up the fast scan
 
 
 class EvidenceReader:
@@ -42,6 +43,8 @@ class EvidenceReader:
         self.open: dict[str | None, Section] = {}
         self.strays: dict[str | None, int] = {}
         """How many lines in a row an open report has refused."""
+        self.idle = 0
+        """How many lines in a row no open report took, whoever printed them."""
         self.last: Record | None = None
         """The last line that an open report took; the span of a boot needs only the last of them."""
 
@@ -59,6 +62,7 @@ class EvidenceReader:
                 if section is not None and len(record.text) <= LINE_LIMIT and section.feed(record):
                     builder.kernel_lines += 1
                     self.last = record
+                    self.idle = 0
                     if strays:
                         strays.pop(record.caller, None)
                     continue
@@ -95,7 +99,14 @@ class EvidenceReader:
         if section is not None and section.feed(record):
             self.strays.pop(key, None)
             self.last = record
+            self.idle = 0
             return
+        if self.open:
+            self.idle += 1
+            if self.idle > _IDLE:
+                for caller in list(self.open):
+                    self._close(caller)
+                section = None
         builder.saw(record.number, record.time)
         if self._dispatch(builder, record, key) or not record.text.strip():
             return
@@ -133,5 +144,6 @@ class EvidenceReader:
                 if len(self.open) >= _CALLERS:
                     self._close(next(iter(self.open)))
                 self.open[key] = opened
+                self.idle = 0
             return True
         return False
