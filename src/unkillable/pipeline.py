@@ -9,6 +9,7 @@ import msgspec
 from unkillable.diagnosis import KINDS, Diagnosis, diagnose
 from unkillable.diagnosis.types import BootSummary, Problem
 from unkillable.errors import UserError
+from unkillable.evidence.episodes import split
 from unkillable.evidence.reader import EvidenceReader
 from unkillable.evidence.types import Evidence
 from unkillable.klog import Problem as InputProblem
@@ -27,7 +28,8 @@ _RANK = {kind: rank for rank, kind in enumerate(KINDS)} | {
 def inspect(
     paths: Sequence[str], progress: Callable[[Source, int], None] | None = None, boot: int | None = None
 ) -> Diagnosis:
-    """Diagnoses every boot of every log below these paths; the worst is returned, the others summed up in it.
+    """Diagnoses every boot of every log below these paths, and every episode of a boot; the worst is returned, the
+    others are summed up in it.
 
     Raises UserError if nothing at all could be read.
     """
@@ -83,7 +85,8 @@ def _diagnoses(
             problems.append(Problem(source.name, source.reason))
             continue
         for evidence in _evidence(source, problems, progress, source.name in paths):
-            yield diagnose(evidence)
+            for episode in split(evidence):
+                yield diagnose(episode)
 
 
 def _evidence(
