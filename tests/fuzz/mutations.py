@@ -18,6 +18,8 @@ HEADS = [
     b"Linux version 5.10.0 (a@b) #1\n", b"[    0.000000] Linux version 9.9\n", b"CPU: 0 PID: 1 Comm: a Not tainted 5.10.0 #1\n",
     b"PID: 1  TASK: ffff  CPU: 0  COMMAND: \"a\"\n", b"/proc/1/stack\n", b"Node 0 DMA free:1kB min:1kB low:1kB high:1kB ",
     b"active_anon:1 inactive_anon:1", b"a: page allocation failure: order:0, mode:0x0\n", b"Kernel attempted to kill init! exitcode=0x00000007\n",
+    b"Content-Transfer-Encoding: quoted-printable\n", b"=0A", b"&#10;", b"=3D=3D=\n", b"=====\r\n", b"<br>", b"-- Boot 0123456789abcdef0123456789abcdef --\n",
+    b"6,1,2,-;a invoked oom-killer: gfp_mask=0x0, order=0\n SUBSYSTEM=x\n", b"[    1.000000][   T48] ", b'{"MESSAGE":"INFO: task a:1"}\n',
 ]  # fmt: skip
 """Beginnings of what the format table knows, most without the rest."""
 

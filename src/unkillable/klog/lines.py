@@ -72,11 +72,12 @@ def blocks_of_pairs(pairs: Iterable[tuple[int, bytes]], size: int = 1 << 17) -> 
     lines: list[bytes] = []
     held = 0
     for number, line in pairs:
-        for at in range(0, len(line), MAX_LINE) if len(line) > MAX_LINE else (0,):
-            piece = line[at : at + MAX_LINE]
-            numbers.append(number)
-            lines.append(piece)
-            held += len(piece) + 1
+        for part in line.split(b"\n"):  # an encoded line end (=0A, &#10;) is decoded to one
+            for at in range(0, len(part), MAX_LINE) if len(part) > MAX_LINE else (0,):
+                piece = part[at : at + MAX_LINE]
+                numbers.append(number)
+                lines.append(piece)
+                held += len(piece) + 1
         if held >= size:
             yield _gathered(lines, numbers)
             numbers, lines, held = [], [], 0

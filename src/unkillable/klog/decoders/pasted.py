@@ -17,7 +17,9 @@ _MAIL = re.compile(
 )
 _PRINTABLE = re.compile(rb"^Content-Transfer-Encoding: *quoted-printable", re.MULTILINE | re.IGNORECASE)
 _FLOWED = re.compile(rb"format=[\"']?flowed", re.IGNORECASE)
-_SOFT = re.compile(rb"=\r?$", re.MULTILINE)
+_SOFT = re.compile(
+    rb"(?<!=)=\r?$", re.MULTILINE
+)  # not lockdep's rules of `====`, which mails write as =3D=3D
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _BREAK = re.compile(rb"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(rb"</?(?:a|b|i|u|p|em|tt|td|tr|li|ul|ol|br|hr|h[1-6]|div|pre|code|span|font|table|tbody|strong|"
@@ -39,7 +41,7 @@ class _Signs:
         lines = [line.rstrip(b"\r") for line in head.split(b"\n")]
         self.mail = len(_MAIL.findall(head[:8192])) >= 2
         self.printable = _PRINTABLE.search(head) is not None or (
-            len(_SOFT.findall(head)) >= 2 and len(re.findall(rb"=(?:3D|20|09|\r?\n)", head)) >= 3
+            len(_SOFT.findall(head)) >= 2 and len(re.findall(rb"(?<!=)=(?:3D|20|09|\r?\n)", head)) >= 3
         )
         self.flowed = self.mail and _FLOWED.search(head) is not None
         self.markup = (
