@@ -27,3 +27,12 @@ def test_capture(path, tmp_path):
 
 def test_there_are_captures():
     assert len(CAPTURES) >= 2
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CAPTURES if "ext4-frozen" in path.name], ids=lambda path: path.name
+)
+def test_a_frozen_file_system_is_no_deadlock(path, tmp_path):
+    file = tmp_path / "console.log"
+    file.write_bytes(samples_file.load(path)[1])
+    assert inspect([str(file)]).verdict.kind == "lock-contention"

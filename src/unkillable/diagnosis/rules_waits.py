@@ -71,12 +71,14 @@ def io_stall(case: Case) -> Verdict | None:
     return Verdict("io-stall", summary, "high" if case.evidence.io else "medium", tuple(because))
 
 
+_OWNED = frozenset({"mutex", "rwsem", "semaphore", "inode-lock", "mmap-lock"})
+"""Locks that a task holds; a frozen file system or a page has no such owner."""
+
+
 def likely_lock_cycle(case: Case) -> Verdict | None:
     """All tasks that sleep uninterruptibly are listed, all of them wait for locks, at different places, for long;
     nothing names an owner.  The holders are then among them, unless one sleeps interruptibly or runs with a lock."""
-    waiting = [
-        one for one in case.stuck if (row := case.resource(one.resource)) is not None and row.kind == "lock"
-    ]
+    waiting = [one for one in case.stuck if one.resource in _OWNED]
     places = {one.function for one in waiting}
     listed = any(
         sysrq.action.lower() in ("show blocked state", "show state") for sysrq in case.evidence.sysrqs

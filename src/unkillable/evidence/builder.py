@@ -89,7 +89,7 @@ class Builder:
         """Widens the span of lines and times of this boot."""
         if not self.first_line:
             self.first_line = line
-        self.last_line = line
+        self.last_line = max(self.last_line, line)
         if time is not None:
             if self.last_time is None:
                 self.first_time = self.last_time = time
