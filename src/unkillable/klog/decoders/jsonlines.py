@@ -178,6 +178,7 @@ def decode_pretty(lines: Pairs, head: bytes) -> Pairs:
     Read pair by pair, so a log cut in the middle of an object loses nothing else.
     """
     entry: Entry = {}
+    strays: list[tuple[int, bytes]] = []  # lines of something else inside an object, kept in the order of numbers
     at = 0
     for number, line in lines:
         found = _PAIR.match(line) if len(line) < 1 << 16 else None
@@ -191,12 +192,22 @@ def decode_pretty(lines: Pairs, head: bytes) -> Pairs:
             if found[1] in _MESSAGE_KEYS:
                 at = number
         elif line.lstrip()[:1] in (b"}", b"{") and entry:
-            yield from _lines(entry, at or number, b"")
-            entry, at = {}, 0
+            yield from _ended(entry, at or number, strays)
+            entry, strays, at = {}, [], 0
         elif found is None and line.strip(b" \t\r\n{}[],"):
-            yield number, header() + line
+            if entry and len(strays) < _MAX_PAIRS:
+                strays.append((number, header() + line))
+            else:
+                yield number, header() + line
+    yield from _ended(entry, at, strays)
+
+
+def _ended(entry: Entry, at: int, strays: list[tuple[int, bytes]]) -> Pairs:
+    """The lines of an object whose message stands in line `at`, and what was put between them."""
+    yield from (stray for stray in strays if stray[0] < at)
     if entry:
         yield from _lines(entry, at, b"")
+    yield from (stray for stray in strays if stray[0] >= at)
 
 
 def _entries(head: bytes) -> Iterator[Entry]:
