@@ -178,7 +178,9 @@ def decode_pretty(lines: Pairs, head: bytes) -> Pairs:
     Read pair by pair, so a log cut in the middle of an object loses nothing else.
     """
     entry: Entry = {}
-    strays: list[tuple[int, bytes]] = []  # lines of something else inside an object, kept in the order of numbers
+    strays: list[
+        tuple[int, bytes]
+    ] = []  # lines of something else inside an object, kept in the order of numbers
     at = 0
     for number, line in lines:
         found = _PAIR.match(line) if len(line) < 1 << 16 else None

@@ -1,0 +1,11 @@
+"""Settings for all tests."""
+
+import os
+
+from hypothesis import settings
+
+# A build must not turn red by chance: CI tries the same examples every time.  `make fuzz`, and a run without CI,
+# look for new ones.
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
