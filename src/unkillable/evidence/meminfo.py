@@ -106,7 +106,7 @@ class MemInfoReader:
         return (self._zone, self._node, self._global, self._counts, self._rest)
 
     def _zone(self, text: str) -> bool:
-        match = _ZONE.search(text)
+        match = _ZONE.search(text) if " free:" in text else None
         if match is None:
             return False
         fields: dict[str, int] = {}
@@ -130,7 +130,7 @@ class MemInfoReader:
         return True
 
     def _node(self, text: str) -> bool:
-        if not _NODE.search(text):
+        if " active_anon:" not in text or not _NODE.search(text):
             return False
         for name, number in _KB.findall(text)[:_FIELDS_LIMIT]:
             if name in self.node_kib or len(self.node_kib) < _FIELDS_LIMIT:
@@ -155,6 +155,8 @@ class MemInfoReader:
         return True
 
     def _counts(self, text: str) -> bool:
+        if "page" not in text and " swap" not in text:
+            return False
         for pattern, name in _SIMPLE:
             match = pattern.search(text)
             if match is not None:
