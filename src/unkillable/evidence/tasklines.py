@@ -38,13 +38,12 @@ _VENDOR = re.compile(
     rf"^(?P<comm>\S.{{0,15}}?)\s+\[(?P<cpu>\d+)\]\s+(?P<state>[{_STATES}])\s+\[[0-9a-f]+\]\s+[0-9a-f]{{8,16}}\s+\d+\s+"
     r"(?P<pid>\d{1,7})\s+0x(?P<flags>[0-9a-f]{8,16})(?:\s+(?P<relatives>\d[\d ]*\d))?"
 )
-_WITH_FLAGS = (_OLD, _VENDOR, _ANCIENT)
+_FORMS = (_NEW, _OLD, _VENDOR, _ANCIENT)
 
 
 def parse_task_line(text: str) -> dict[str, object] | None:
     """The fields of a task line (names as in `TaskSighting`), or None if it is none."""
-    forms = (_NEW,) if "state:" in text else _WITH_FLAGS if " 0x" in text else (_ANCIENT,)
-    for form in forms:
+    for form in (_NEW,) if "state:" in text else _FORMS[1:]:
         match = form.search(text) if form is _NEW else form.match(text)
         if match is not None:
             return _fields(match)
