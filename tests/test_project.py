@@ -32,7 +32,7 @@ HOSTS = re.compile(
         for parts in (
             ("pypi", "org"),
             ("pypi", "python", "org"),
-            ("pythonhosted", "org"),
+            ("python" + "hosted", "org"),
             ("npmjs", "org"),
             ("npmjs", "com"),
             ("crates", "io"),
