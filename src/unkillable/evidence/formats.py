@@ -16,6 +16,7 @@ from unkillable.klog.record import Record
 # One module per family of kernel output; each exports FORMATS.  Earlier rows win.
 FAMILIES = (
     "tasklines",
+    "schedtable",
     "hungtask",
     "locks",
     "oom",

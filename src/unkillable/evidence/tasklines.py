@@ -16,7 +16,7 @@ import re
 
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.table import Format
-from unkillable.evidence.types import SysRq, TaskSighting
+from unkillable.evidence.types import SysRq
 from unkillable.klog.record import Record
 
 _STATES = "RSDTtZXxKWPINn"
@@ -117,41 +117,7 @@ def _task(builder: Builder, match: re.Match[str], record: Record):  # type: igno
     return TraceSection(builder, record, origin, **fields)
 
 
-def sighting_without_stack(record: Record, origin: str, **fields: object) -> TaskSighting:
-    return TaskSighting(line=record.number, text=record.text, time=record.time, origin=origin, **fields)  # type: ignore[arg-type]
-
-
-# The scheduler's table at the end of sysrq-t (CONFIG_SCHED_DEBUG), e.g. ` Z               h   116       793.067 ...`.
-# It is where a zombie shows on x86: its stack is freed, so it has no task line (6.1 kernel/sched/core.c:8984).
-# 7.3 has a weight between pid and vruntime.
-_ZOMBIE_ROW = re.compile(
-    r"^[ >](?P<state>[ZX])\s+(?P<comm>\S.{0,15}?)\s+(?P<pid>\d{1,7})(?:\s+\d{1,9})?\s+-?\d+\.\d{6}\s"
-)
-
-
-def _zombie_row(builder: Builder, match: re.Match[str], record: Record) -> None:
-    builder.add_task(
-        sighting_without_stack(
-            record,
-            "sysrq-t",
-            pid=int(match["pid"]),
-            comm=match["comm"],
-            state=match["state"],
-            snapshot=builder.snapshot,
-        )
-    )
-
-
 FORMATS = (
-    Format(
-        "scheduler-row",
-        (),
-        _ZOMBIE_ROW,
-        _zombie_row,
-        "2.6.23-7.3",
-        "captures/amd64-5.10-zombie.sample.xz",
-        guard=("Z ", "X "),
-    ),
     Format(
         "sysrq",
         ("sysrq: ", "SysRq : "),
