@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNNING = $(BIN)/python
 # Only what a lock file names, only with the hash it names, and never a build from source: nothing unpinned is fetched.
-LOCKED = $(RUNNING) -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --only-binary=:all:
+# --no-deps: the locks are complete, and pip before 23.3 takes a dependency on `coverage[toml]` for another, unpinned package.
+LOCKED = $(RUNNING) -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary=:all:
 
 EXAMPLE := examples/frozen-5.10.log.xz
 REPORT := build/demo.html

@@ -90,12 +90,11 @@ def test_running_and_preempted_tasks_do_not_sleep():
     assert interrupted.task_state == states.RUNNING
 
 
-def test_a_woken_task_is_runnable():
+def test_a_woken_task_counts_as_asleep_until_it_runs():
     wait = classifier().classify(
         calls(f"__schedule schedule squashfs_cache_get squashfs_readpage {FAULT}"), "R", "5.10.251"
     )
     assert wait.asleep
-    assert wait.runnable
 
 
 def test_a_stack_of_guesses_is_read_from_the_first_known_site():

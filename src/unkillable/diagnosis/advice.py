@@ -10,7 +10,7 @@ import msgspec
 
 from unkillable.diagnosis.case import Case
 from unkillable.diagnosis.types import Advice, Verdict
-from unkillable.waits.catalogue import version_key
+from unkillable.versions import within
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -50,16 +50,10 @@ def advise(case: Case, verdict: Verdict) -> tuple[Advice, ...]:
             continue
         if row.no_swap and case.memory.swap_total_kib not in (0, None):
             continue
-        if case.version is not None and not _fits(row, case.version):
+        if not within(case.kernel_version, row.since, row.until):
             continue
         found.append(Advice(row.title, row.text, row.commands, _range(row), row.basis))
     return tuple(found)
-
-
-def _fits(row: Row, version: tuple[int, ...]) -> bool:
-    return not (
-        (row.since and version < version_key(row.since)) or (row.until and version >= version_key(row.until))
-    )
 
 
 def _range(row: Row) -> str | None:

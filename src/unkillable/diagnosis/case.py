@@ -12,7 +12,8 @@ from unkillable.diagnosis.subjects import Subject, collect, kernel_version
 from unkillable.diagnosis.types import Memory, Victim, Waiter
 from unkillable.diagnosis.waiters import Chosen, choose
 from unkillable.evidence.types import Evidence
-from unkillable.waits.catalogue import Resource, load, version_key
+from unkillable.versions import version_key
+from unkillable.waits.catalogue import Resource, load
 
 REAPER_SINCE = (4, 6)
 """The oom_reaper came with Linux 4.6 (mm/oom_kill.c)."""
@@ -51,10 +52,8 @@ class Case:
             return self.version < REAPER_SINCE
         if self.evidence.reaps:
             return False
-        era = self.evidence.kernel.era
-        if era and "before" in era:
-            return version_key(era.rsplit("before ", 1)[1])[:2] <= REAPER_SINCE
-        return None
+        until = self.evidence.kernel.until
+        return version_key(until)[:2] <= REAPER_SINCE if until else None
 
     @cached_property
     def stuck(self) -> list[Waiter]:

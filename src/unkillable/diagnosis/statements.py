@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from unkillable.diagnosis.case import Case, by_function, names
 from unkillable.diagnosis.types import Quote, Statement, Victim, Waiter
 from unkillable.evidence.types import Fact
-from unkillable.waits.catalogue import version_key
+from unkillable.versions import version_key
 from unkillable.waits.contexts import allocation_context
 
 _ENTRY_WORDS = {

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from unkillable.diagnosis.types import Quote
 from unkillable.evidence.types import Evidence, Frame, TaskSighting
+from unkillable.versions import version_key
 from unkillable.waits import states
-from unkillable.waits.catalogue import version_key
 from unkillable.waits.classify import Call, Wait, classifier
-
-_NO_STACK_OF_ITS_OWN = frozenset({"nmi", "crash"})
 
 
 class View(msgspec.Struct, frozen=True):
@@ -56,24 +52,16 @@ class Subject(msgspec.Struct):
             return None
         return self.hung_at - self.hung_seconds
 
-    def last(self) -> View | None:
-        return self.views[-1] if self.views else None
-
 
 def kernel_version(evidence: Evidence) -> str | None:
     """The version whose catalogue rows apply: the log's own, else the newest its formats allow."""
     if evidence.kernel.version is not None:
         return evidence.kernel.version
-    era = evidence.kernel.era or ""
-    if "before " not in era:
+    if evidence.kernel.until is None:
         return None
-    major, minor, *_ = (*version_key(era.rsplit("before ", 1)[1]), 0, 0)
+    major, minor, *_ = version_key(evidence.kernel.until)
     # 2.6.36 and its like: two numbers do not tell them apart, and the catalogue has nothing between them.
     return f"{major}.{minor}" if major == 2 else f"{major}.{minor - 1}"
-
-
-def frame_call(frame: Frame) -> Call:
-    return Call(frame.function, frame.reliable)
 
 
 def view(sighting: TaskSighting, version: str | None) -> View:
@@ -83,7 +71,7 @@ def view(sighting: TaskSighting, version: str | None) -> View:
             asleep = (Call("schedule"), Call(sighting.wchan))
             return View(sighting, classifier().classify(asleep, sighting.state, version))
         return View(sighting, None)
-    calls = tuple(frame_call(frame) for frame in stack.frames)
+    calls = tuple(Call(frame.function, frame.reliable) for frame in stack.frames)
     if sighting.text.startswith("[<0>]") or "/stack" in sighting.text:
         calls = (Call("schedule"), *calls)  # /proc/PID/stack leaves the scheduler's own frames out
     letter = sighting.state
@@ -153,8 +141,3 @@ def _settled(views: list[View]) -> list[View]:
         else view
         for view in views
     ]
-
-
-def latest_dump(subjects: Iterable[Subject]) -> int:
-    """Number of the last snapshot in which tasks were listed."""
-    return max((view.sighting.snapshot for subject in subjects for view in subject.views), default=0)

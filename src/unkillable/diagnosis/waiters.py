@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unkillable.diagnosis.subjects import Subject, View, latest_dump, quote
+from unkillable.diagnosis.subjects import Subject, View, quote
 from unkillable.diagnosis.types import Quote, Victim, Waiter
 from unkillable.evidence.types import HeldLock, TaskSighting
 from unkillable.waits import states
@@ -36,14 +36,13 @@ def choose(
     for lock in held:
         if lock.pid is not None:
             locks.setdefault(lock.pid, {})[lock.name] = None
-    last = latest_dump(subjects)
     dead = {(victim.pid, victim.comm) for victim in victims if victim.fate == "exited"}
     killed = {victim.pid for victim in victims}
     chosen = []
     for subject in subjects:
         if (subject.pid, subject.comm) in dead and not subject.hung:
             continue
-        view = _telling_view(subject, last)
+        view = _telling_view(subject)
         if view is not None and _matters(subject, view):
             chosen.append(
                 Chosen(
@@ -59,7 +58,7 @@ def choose(
     return chosen
 
 
-def _telling_view(subject: Subject, last: int) -> View | None:
+def _telling_view(subject: Subject) -> View | None:
     """The latest view with a reliable stack, of the last full picture where there is one."""
     best: View | None = None
     for view in subject.views:

@@ -72,7 +72,7 @@ class Builder:
         self.arch_votes: dict[str, int] = {}
         self.votes_left = 600
         """Lines whose signs of the architecture and the era are still to be counted; none once the release tells."""
-        self.eras: list[tuple[str, str]] = []
+        self.eras: list[tuple[str | None, str | None]] = []
         self.first_time: float | None = None
         self.last_time: float | None = None
         self.clock = "boot"
@@ -173,7 +173,7 @@ class Builder:
     def vote_arch(self, arch: str, weight: int = 1) -> None:
         self.arch_votes[arch] = self.arch_votes.get(arch, 0) + weight
 
-    def narrow_era(self, since: str, until: str) -> None:
+    def narrow_era(self, since: str | None, until: str | None) -> None:
         """A format was seen that kernels print from `since` up to (not including) `until`."""
         if (since, until) not in self.eras:
             self.eras.append((since, until))

@@ -34,7 +34,7 @@ class HungSection(TraceSection):
             second = _SECOND_LINE.match(record.text)
             if second is not None:
                 note_release(self.builder, second["rest"], second["taint"])
-                self.builder.narrow_era("3.11", "99")
+                self.builder.narrow_era("3.11", None)
                 return True
         return super().feed(record)
 

@@ -14,6 +14,7 @@ from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, TraceSection
 from unkillable.evidence.types import KernelInfo
 from unkillable.klog.record import Record
+from unkillable.versions import version_key
 
 _BANNER = re.compile(r"Linux version (?P<release>\d\S*)(?P<rest>.*)$")
 _COMMAND_LINE = re.compile(r"(?:Kernel )?[Cc]ommand line: (?P<line>.*)$")
@@ -42,20 +43,20 @@ _RELEASE_ARCH = (  # a distribution's flavour tells
     (re.compile(r"[-.][3-6]86(?:-pae)?\b|i[3-6]86"), "i386"),
     (re.compile(r"loong64|loongarch"), "loongarch"),
 )
-# Forms that only a range of kernels prints: (pattern, since, until); `0` and `99` are open ends.
+# Forms that only a range of kernels prints: (pattern, since, until); None is an open end.
 _ERAS = tuple(
     (re.compile(pattern), since, until)
     for pattern, since, until in (
-        (r"Out of memory: kill process \d+ .* or a child", "0", "2.6.36"),
+        (r"Out of memory: kill process \d+ .* or a child", None, "2.6.36"),
         (r"or sacrifice child", "2.6.36", "5.3"),
-        (r"^task:.{1,16}\s*state:", "5.10", "99"),
-        (r"^\s*task\s+PC stack\s+pid father", "0", "4.20"),
-        (r"\+0x[0-9a-f]+/0x[0-9a-f]+\) from \[<", "0", "3.12"),
-        (r"\bmmap_sem\b", "0", "5.8"),
-        (r"\bmmap_lock\b", "5.8", "99"),
-        (r"^oom_reaper: ", "4.6", "99"),
-        (r"^oom-kill:constraint=", "5.0", "99"),
-        (r"Out of memory: Killed process", "5.3", "99"),
+        (r"^task:.{1,16}\s*state:", "5.10", None),
+        (r"^\s*task\s+PC stack\s+pid father", None, "4.20"),
+        (r"\+0x[0-9a-f]+/0x[0-9a-f]+\) from \[<", None, "3.12"),
+        (r"\bmmap_sem\b", None, "5.8"),
+        (r"\bmmap_lock\b", "5.8", None),
+        (r"^oom_reaper: ", "4.6", None),
+        (r"^oom-kill:constraint=", "5.0", None),
+        (r"Out of memory: Killed process", "5.3", None),
     )
 )
 
@@ -86,10 +87,12 @@ def conclude(builder: Builder) -> KernelInfo:
     if arch is None and builder.arch_votes:
         arch = max(builder.arch_votes, key=lambda name: builder.arch_votes[name])
         inferred = True
+    since, until = (None, None) if release else _era(builder)
     return KernelInfo(
         release=release,
         version=_version(release, known.get("build")),
-        era=None if release else _era(builder),
+        since=since,
+        until=until,
         arch=known.get("arch", arch),
         arch_inferred=inferred and "arch" not in known,
         command_line=known.get("command_line"),
@@ -112,21 +115,13 @@ def _version(release: str | None, build: str | None) -> str | None:
     return match[1] if match else None
 
 
-def _key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
-def _era(builder: Builder) -> str | None:
-    """`since-until` of all formats seen, as far as they agree."""
-    if not builder.eras:
-        return None
-    since = max((pair[0] for pair in builder.eras), key=_key)
-    until = min((pair[1] for pair in builder.eras), key=_key)
-    if _key(since) >= _key(until):
-        return None
-    if until == "99":
-        return f"{since} or later"
-    return f"before {until}" if since == "0" else f"{since} to before {until}"
+def _era(builder: Builder) -> tuple[str | None, str | None]:
+    """Since and until of all formats seen, as far as they agree."""
+    since = max((pair[0] for pair in builder.eras if pair[0]), key=version_key, default=None)
+    until = min((pair[1] for pair in builder.eras if pair[1]), key=version_key, default=None)
+    if since and until and version_key(since) >= version_key(until):
+        return None, None
+    return since, until
 
 
 def _banner(builder: Builder, match: re.Match[str], record: Record) -> None:

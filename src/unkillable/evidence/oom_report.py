@@ -290,7 +290,7 @@ _SUMMARY_PARTS = (
 def _note_era(builder: Builder, word: str, names: bool, nodemask: bool) -> None:
     """What the head's form says of the kernel's release."""
     if names:
-        builder.narrow_era(*(("4.6", "4.20") if nodemask else ("5.0", "99")))
+        builder.narrow_era(*(("4.6", "4.20") if nodemask else ("5.0", None)))
     elif word == "oomkilladj":
         builder.narrow_era("2.6.18", "2.6.32")
     elif word == "oom_adj":

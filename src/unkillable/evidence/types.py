@@ -179,9 +179,11 @@ class KernelInfo(msgspec.Struct, frozen=True, gc=False):
     release: str | None = None
     """uname -r, e.g. `6.1.0-56-cloud-amd64`."""
     version: str | None = None
-    """x.y or x.y.z of the source, e.g. `6.1.192`; `2.6-era` style guesses are in `era`."""
-    era: str | None = None
-    """Where no release is printed: the range the formats point to, e.g. `2.6.27-3.11`; inferred."""
+    """x.y or x.y.z of the source, e.g. `6.1.192`."""
+    since: str | None = None
+    """Where no release is printed: the first release that prints such lines; inferred."""
+    until: str | None = None
+    """Where no release is printed: the first release that prints them no more; inferred."""
     arch: str | None = None
     """x86_64, i386, arm64, arm, mips, riscv, powerpc, s390, loongarch."""
     arch_inferred: bool = False
@@ -197,6 +199,13 @@ class KernelInfo(msgspec.Struct, frozen=True, gc=False):
     filesystems: tuple[str, ...] = ()
     """Types seen mounted or registered with a version line (squashfs, ext4, ...)."""
     line: int = 0
+
+    @property
+    def era(self) -> str | None:
+        """The range that the lines point to, in words: `before 2.6.36`."""
+        if self.until is None:
+            return f"{self.since} or later" if self.since else None
+        return f"{self.since} to before {self.until}" if self.since else f"before {self.until}"
 
 
 class Coverage(msgspec.Struct, frozen=True, gc=False):

@@ -145,18 +145,3 @@ def load() -> Catalogue:
 @cache
 def _by_key(catalogue: Catalogue) -> dict[str, Resource]:
     return {row.key: row for row in catalogue.resources}
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """`6.1.192` as (6, 1, 192), so that versions compare."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
-def applies(row: Site | Internal, version: str | None) -> bool:
-    """Whether a site's row is for this kernel; any row is where the kernel is not known."""
-    if version is None:
-        return True
-    key = version_key(version)[:2]
-    if row.since and key < version_key(row.since)[:2]:
-        return False
-    return not (row.until and key >= version_key(row.until)[:2])

@@ -7,8 +7,9 @@ from functools import cache
 
 import msgspec
 
+from unkillable.versions import within
 from unkillable.waits import states
-from unkillable.waits.catalogue import Catalogue, Entry, Internal, Names, Resource, Site, applies, load
+from unkillable.waits.catalogue import Catalogue, Entry, Internal, Names, Resource, Site, load
 
 # Layers of `internals.toml` that lie between the scheduler and the sleeper.
 _ASLEEP = frozenset(
@@ -47,8 +48,6 @@ class Wait(msgspec.Struct, frozen=True):
     entered_by: str | None
     asleep: bool
     """False for a task caught running or preempted."""
-    runnable: bool = False
-    """The stack sleeps but the task line says R: woken, waiting for a processor."""
     holds: tuple[Hold, ...] = ()
     allocates: bool = False
     """Inside the page allocator."""
@@ -92,8 +91,11 @@ class Classifier:
         letter: str | None,
     ) -> Site | None:
         """The site row of a function for this kernel: the printed state and the primitive choose among several."""
-        rows = [row for row in self.sites.get(function) if applies(row, version)]
-        rows = [row for row in rows if row.under is None or row.under in path]
+        rows = [
+            row
+            for row in self.sites.get(function)
+            if within(version, row.since, row.until) and (row.under is None or row.under in path)
+        ]
         if not rows:
             return None
         printed = states.from_letter(letter)
@@ -165,7 +167,6 @@ class Classifier:
             resource=resource if asleep or reclaims else None,
             entered_by=self.entered_by(names),
             asleep=asleep,
-            runnable=asleep and letter == "R",
             holds=self.holds(path, resource if asleep else None),
             allocates=any(name.startswith(("__alloc_pages", "__alloc_frozen_pages")) for name in path),
             reclaims=reclaims,

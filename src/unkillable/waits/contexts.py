@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from unkillable.waits.catalogue import version_key
+from unkillable.versions import within
 
 _ALLOCATORS = (
     "__alloc_pages",
@@ -96,13 +96,6 @@ def allocation_context(path: Sequence[str], version: str | None) -> Context | No
         if not inside:
             continue
         for row in CONTEXTS:
-            if row.frame == name and _applies(row, version):
+            if row.frame == name and within(version, row.since, row.until):
                 return row
     return None
-
-
-def _applies(row: Context, version: str | None) -> bool:
-    if version is None:
-        return row.since is None or version_key(row.since) < (5, 9)
-    key = version_key(version)[:2]
-    return not ((row.since and key < version_key(row.since)) or (row.until and key >= version_key(row.until)))
