@@ -1,0 +1,177 @@
+"""What a run showed.  Times are seconds of the guest's clock since boot (CLOCK_MONOTONIC), unless a name says otherwise."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unkillable.lab.setup import Setup
+
+OUTCOMES = ("survived", "stalled", "livelock", "deadlock", "panic", "boot-failed", "harness-failed")
+"""The closed list of outcomes, from good to worthless.
+
+survived: the canary was answered throughout.  stalled: it was not for a while, and then was again.  livelock: it never was
+again, while the guest kept reading, reclaiming or computing.  deadlock: never again, and nothing moved.  panic: the kernel
+gave up.  boot-failed: the workload never started.  harness-failed: the run says nothing about the guest."""
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True):
+    """An answer of the canary."""
+
+    at: float
+    """When it was started."""
+    took: float
+    """Seconds until it had exited."""
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """A process that was sent SIGKILL by the OOM killer (or by a daemon of the setup)."""
+
+    pid: int
+    comm: str | None
+    killed_at: float
+    exited_at: float | None
+    """When it had given its memory back; None: not before the observation ended."""
+    by: str = "oom"
+    """`oom`, `memcg`, `user`."""
+
+    @property
+    def latency(self) -> float | None:
+        return None if self.exited_at is None else self.exited_at - self.killed_at
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """A program of the workload that ended."""
+
+    at: float
+    who: str
+    pid: int
+    signal: int = 0
+    status: int = 0
+    """Exit status where it was no signal."""
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """Counters of the guest, about once a second while it can still be looked at.  KiB, and totals since boot."""
+
+    at: float
+    free_kib: int
+    available_kib: int
+    file_kib: int
+    """Active and inactive file pages."""
+    swap_free_kib: int
+    major_faults: int
+    scanned: int
+    """Pages scanned by reclaim (pgscan_kswapd + pgscan_direct)."""
+    stolen: int
+    """Pages that reclaim freed."""
+    oom_kills: int
+    psi_some_us: int
+    """Microseconds in which some task waited for memory (/proc/pressure/memory); 0 without PSI."""
+    psi_full_us: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What `diagnose` says of the console of a run that was looked at after its outcome was decided."""
+
+    kind: str
+    """A verdict of unkillable.diagnosis/1."""
+    summary: str
+    confidence: str
+    functions: tuple[str, ...] = ()
+    """Where the stuck tasks sleep or reclaim, the most frequent first."""
+    agrees: bool | None = None
+    """Whether the verdict and the measured outcome can both be true; None where they cannot contradict each other."""
+    disagreement: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One virtual machine, from its start to its end."""
+
+    outcome: str
+    """One of OUTCOMES."""
+    why: str
+    """One sentence: what decided it."""
+    measured_s: float = 0.0
+    """How long the canary was watched."""
+    longest_stall_s: float | None = None
+    """Longest time without an answer of the canary, less its period; None where nothing was measured."""
+    stalled_at: float | None = None
+    """When that began."""
+    open_end: bool = False
+    """The longest stall had not ended when the measurement did: it lasted at least that long."""
+    beats: tuple[Beat, ...] = ()
+    began: float | None = None
+    """Start of the workload."""
+    kills: tuple[Kill, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    pulse_gap_s: float | None = None
+    """Longest time without a pulse of the watcher, which needs neither memory nor disk: a gap here is the machine's, not the guest's."""
+    disk_reads: int = 0
+    disk_read_kib: int = 0
+    boot_s: float | None = None
+    """Wall seconds from QEMU's start to the start of the workload."""
+    wall_s: float = 0.0
+    harness_cpu_s: float = 0.0
+    qemu_cpu_s: float = 0.0
+    look: Look | None = None
+    looked: bool = False
+    """The run was disturbed on purpose (sysrq dumps during stalls): its figures do not count."""
+    console: str | None = None
+    """Path of the console log that was kept."""
+    watch: str | None = None
+    """Path of the watcher's lines."""
+    command_line: tuple[str, ...] = ()
+    """QEMU's argument vector."""
+    accelerator: str = "tcg"
+    emulator: str = ""
+    """Version line of QEMU."""
+
+    @property
+    def oom_kills(self) -> int:
+        return sum(kill.by != "user" for kill in self.kills)
+
+    @property
+    def kill_latency_s(self) -> tuple[float, ...]:
+        return tuple(kill.latency for kill in self.kills if kill.latency is not None)
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Several runs' values of one figure."""
+
+    n: int
+    median: float
+    low: float
+    high: float
+    """Smallest and largest."""
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """All runs of one setup together."""
+
+    outcome: str
+    """The worst that a counted run had (in the order of OUTCOMES up to `panic`)."""
+    sentence: str
+    outcomes: dict[str, int]
+    longest_stall_s: Spread | None = None
+    oom_kills: Spread | None = None
+    kill_latency_s: Spread | None = None
+    beats: Spread | None = None
+    bystanders: int = 0
+    """Programs that died of SIGBUS, SIGSEGV or the like without having been killed."""
+    needs: str | None = None
+    """What difference that many runs can show, in words."""
+
+
+class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
+    """What `unkillable reproduce --format json` prints."""
+
+    schema: str = "unkillable.reproduction/1"
+    tool: str = ""
+    setup: Setup
+    release: str = ""
+    version: str = ""
+    provenance: tuple[tuple[str, str], ...] = ()
+    runs: tuple[Run, ...] = ()
+    summary: Summary
+    notes: tuple[str, ...] = ()
