@@ -1,0 +1,133 @@
+"""QEMU's command line: the smallest machine that boots, with the console, the watcher's port and QMP on sockets."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from unkillable.errors import UserError
+from unkillable.lab.arch import Arch, find
+from unkillable.lab.setup import Emulator, Prepared
+
+QUIET = 4
+"""console_loglevel of a measured run: kills and khungtaskd (KERN_ERR) are shown, the tables of an OOM report are not.
+They stay in the ring buffer, from which the watcher prints them once the outcome is decided."""
+LOUD = 8
+
+_ARGS = (
+    "panic=-1",  # reboot at once, which -no-reboot turns into an end that QMP tells from others
+    "log_buf_len=2M",
+    "psi=1",  # Debian builds PSI in, switched off, up to 5.10
+    "printk.devkmsg=on",
+    "hung_task_panic=0",
+    "random.trust_cpu=on",
+)
+
+
+class Files(msgspec.Struct, frozen=True):
+    """Where a run's sockets and logs are."""
+
+    sockets: Path
+    """A directory with a short name: the path of a UNIX socket has 107 characters at most."""
+    logs: Path
+
+    @property
+    def qmp(self) -> Path:
+        return self.sockets / "qmp"
+
+    @property
+    def console(self) -> Path:
+        return self.sockets / "con"
+
+    @property
+    def watch(self) -> Path:
+        return self.sockets / "watch"
+
+    @property
+    def console_log(self) -> Path:
+        return self.logs / "console.log"
+
+    @property
+    def watch_log(self) -> Path:
+        return self.logs / "watch.jsonl"
+
+    @property
+    def errors(self) -> Path:
+        return self.logs / "qemu.txt"
+
+
+def program(arch: Arch) -> str:
+    """Path of the emulator."""
+    path = shutil.which(f"qemu-system-{arch.qemu}")
+    if path is None:
+        raise UserError(f"qemu-system-{arch.qemu} is not installed: apt-get install {arch.package}")
+    return path
+
+
+@cache
+def version(path: str) -> str:
+    """First line of `qemu-system-X --version`."""
+    shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    return shown.stdout.partition("\n")[0].strip()
+
+
+def arguments(
+    prepared: Prepared, files: Files, accelerator: str, *, loglevel: int = QUIET, extra: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The argument vector for one run."""
+    setup = prepared.setup
+    arch, emulator = find(setup.arch), setup.emulator
+    kernel_args = (f"console={arch.console}", f"loglevel={loglevel}", *_ARGS, *setup.kernel_args)
+    return (
+        program(arch), *machine(arch, accelerator), *_clock(emulator, accelerator),
+        "-smp", str(emulator.cpus), "-m", str(emulator.memory_mib),
+        "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
+        # A guest's image is not trusted: QEMU itself may start nothing and gain nothing.
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        "-chardev", _socket("con", files.console, files.console_log), "-serial", "chardev:con",
+        "-chardev", _socket("watch", files.watch, files.watch_log), *arch.port,
+        "-qmp", f"unix:{_escape(files.qmp)},server=on,wait=off",
+        "-kernel", prepared.kernel_image, "-initrd", prepared.initramfs,
+        *(_disk(arch, prepared.disk, emulator) if prepared.disk else ()),
+        "-append", " ".join(kernel_args),
+        *extra,
+    )  # fmt: skip
+
+
+def machine(arch: Arch, accelerator: str) -> tuple[str, ...]:
+    """Machine and processor; under KVM the guest gets the host's."""
+    if accelerator != "kvm":
+        return arch.machine
+    at = arch.machine.index("-cpu") if "-cpu" in arch.machine else len(arch.machine)
+    return (*arch.machine[:at], "-cpu", "host", *arch.machine[at + 2 :])
+
+
+def _clock(emulator: Emulator, accelerator: str) -> tuple[str, ...]:
+    if accelerator == "kvm":
+        return ("-accel", "kvm")
+    if emulator.icount_shift is not None:  # deterministic time needs one thread for all processors
+        return ("-accel", "tcg,thread=single", "-icount", f"shift={emulator.icount_shift},sleep=on")
+    return ("-accel", "tcg,thread=multi")
+
+
+def _socket(ident: str, path: Path, log: Path) -> str:
+    return f"socket,id={ident},path={_escape(path)},server=on,wait=off,logfile={_escape(log)},logappend=off"
+
+
+def _disk(arch: Arch, image: str, emulator: Emulator) -> tuple[str, ...]:
+    limits = ""
+    if emulator.disk_mib_s:
+        limits += f",throttling.bps-read={int(emulator.disk_mib_s * 1048576)}"
+    if emulator.disk_iops:
+        limits += f",throttling.iops-read={emulator.disk_iops}"
+    drive = f"if=none,id=root,format=raw,readonly=on,file={_escape(Path(image))}{limits}"
+    return ("-drive", drive, "-device", f"{arch.disk},drive=root")
+
+
+def _escape(path: Path) -> str:
+    """QEMU's option lists end a value at a comma; a doubled one is a comma."""
+    return str(path).replace(",", ",,")
