@@ -63,11 +63,12 @@ class Observed(msgspec.Struct):
         if not (math.isfinite(moment) and 0 <= moment < 1e7):
             self.strange += 1
             return
-        self.now = max(self.now, moment)
         try:
             handle(self, moment, row)
         except (KeyError, TypeError, ValueError, OverflowError):
             self.strange += 1
+            return
+        self.now = max(self.now, moment)
 
     def kills(self) -> tuple[Kill, ...]:
         """Everybody who was sent SIGKILL, with the moment he was gone."""
