@@ -69,7 +69,8 @@ class Emulator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_iops: int = 0
     """Limit of requests a second; 0 for none."""
     icount_shift: int | None = None
-    """`-icount shift=N,sleep=on`: one instruction is 2^N ns of guest time, whatever the host does (one thread).  None: the guest's clock is the host's."""
+    """`-icount shift=N,sleep=on`: one instruction is 2^N ns of guest time, whatever the host does (one thread).  None: the
+    guest's clock is the host's."""
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
