@@ -144,6 +144,10 @@ class Spread(msgspec.Struct, frozen=True):
     low: float
     high: float
     """Smallest and largest."""
+    open: int = 0
+    """How many of the values are lower bounds: what they measure had not ended.  Then `high` is one, too."""
+    median_open: bool = False
+    """The median is a lower bound."""
 
 
 class Summary(msgspec.Struct, frozen=True):

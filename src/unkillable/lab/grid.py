@@ -1,0 +1,231 @@
+"""A table's runs: which are missing, in which order, and where the finished ones are kept.
+
+Round 1 of all cells comes before round 2 of any, and the order within a round is drawn anew, so that an hour in which the host is
+busy hits all cells alike.  A finished run is one file; what was interrupted goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import mean
+
+import msgspec
+
+from unkillable.errors import UserError
+from unkillable.lab.setup import Setup
+from unkillable.lab.types import Run
+from unkillable.lab.variations import Kernel, Plan, Variation, setup, why_not
+
+ATTEMPTS = 3
+"""How often a run is tried that fails in the harness."""
+_LARGEST = 256 << 20
+"""Bytes of a stored run."""
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One kernel with one variation, before it is run."""
+
+    kernel: Kernel
+    variation: Variation
+    setup: Setup | None
+    """None: the variation does not apply."""
+    reason: str | None = None
+    key: str = ""
+    """Names its runs' files; another one for any other Setup."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What is in the file of a finished run."""
+
+    setup: Setup
+    identity: str
+    number: int
+    run: Run
+    schema: str = "unkillable.run/1"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where a table stands."""
+
+    done: int
+    total: int
+    cell: Cell
+    """What is run now."""
+    number: int
+    """Which run of that cell, from 1."""
+    attempt: int
+    """From 1; more where the harness failed."""
+    left_s: float | None
+    """Estimated seconds until all is done; None while no run has finished."""
+
+
+def _silent(_: Progress) -> None:
+    """Says nothing."""
+
+
+Execute = Callable[[Setup], Run]
+Identity = Callable[[Setup], str]
+"""What a Setup's words stand for today, such as the kernel package's version and the digest of an image: runs of a table
+belong together only if this is the same."""
+
+
+def cells(plan: Plan, identity: Identity | None = None) -> tuple[Cell, ...]:
+    """All cells of a plan, kernel by kernel.  A cell whose identity cannot be told has the complaint as its reason."""
+    found = []
+    for kernel in plan.kernels:
+        for variation in plan.variations:
+            reason = why_not(kernel, variation)
+            if reason is not None:
+                found.append(Cell(kernel, variation, None, reason))
+                continue
+            own = setup(plan, kernel, variation)
+            try:
+                known = identity(own) if identity else ""
+            except UserError as error:
+                found.append(Cell(kernel, variation, own, str(error)))
+            else:
+                found.append(Cell(kernel, variation, own, key=digest(own, known)))
+    return tuple(found)
+
+
+def digest(own: Setup, identity: str = "") -> str:
+    """Name of a Setup: equal for equal ones only."""
+    return hashlib.sha256(msgspec.json.encode((own, identity), order="deterministic")).hexdigest()[:20]
+
+
+class Grid:
+    """The runs of some cells in a results directory."""
+
+    def __init__(
+        self, wanted: Sequence[Cell], runs: int, seed: int, folder: Path, identity: Identity | None = None
+    ) -> None:
+        self.cells = tuple(wanted)
+        self.runs = runs
+        self.seed = seed
+        self.folder = folder
+        self.identity = identity
+        self.problems: dict[str, str] = {}
+        """Key of a cell that could not be run, and why."""
+        self.damaged: list[str] = []
+        """Files of the directory that are no runs."""
+        self._found: dict[tuple[str, int], Run] = {}
+        self._load()
+
+    def _load(self) -> None:
+        for cell in self.cells:
+            for number in range(1, self.runs + 1):
+                run = self._read(cell, number)
+                if run is not None:
+                    self._found[cell.key, number] = run
+
+    def _path(self, cell: Cell, number: int) -> Path:
+        return self.folder / f"{cell.key}-{number:03d}.json"
+
+    def _read(self, cell: Cell, number: int) -> Run | None:
+        if not cell.key:
+            return None
+        path = self._path(cell, number)
+        try:
+            with path.open("rb") as stream:
+                stored = msgspec.json.decode(stream.read(_LARGEST), type=Stored)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot read it: {error.strerror}") from error
+        except msgspec.DecodeError:
+            self.damaged.append(path.name)
+            return None
+        return stored.run if stored.setup == cell.setup else None
+
+    def finished(self, cell: Cell) -> tuple[Run, ...]:
+        """The runs of a cell that there are, in the order of their numbers."""
+        return tuple(
+            self._found[cell.key, number]
+            for number in range(1, self.runs + 1)
+            if (cell.key, number) in self._found
+        )
+
+    def missing(self) -> tuple[tuple[Cell, int], ...]:
+        """(cell, number) of the runs still to do, in their order.  One that failed in the harness is to do again."""
+        found = []
+        for number in range(1, self.runs + 1):
+            # Cells with the same Setup share their runs.
+            row = list({cell.key: cell for cell in self.cells if cell.key}.values())
+            random.Random(f"{self.seed}:{number}").shuffle(row)  # noqa: S311  an order, no secret
+            found += [(cell, number) for cell in row if self._lacks(cell, number)]
+        return tuple(found)
+
+    def _lacks(self, cell: Cell, number: int) -> bool:
+        run = self._found.get((cell.key, number))
+        return cell.key not in self.problems and (run is None or run.outcome == "harness-failed")
+
+    def run(self, execute: Execute, progress: Callable[[Progress], None] = _silent) -> None:
+        """Does what is missing.  An interruption (Ctrl-C) loses the run that it hits and no other."""
+        with _alone(self.folder):
+            todo = self.missing()
+            for done, (cell, number) in enumerate(todo):
+                if cell.setup is None or not self._lacks(cell, number):
+                    continue
+                left = self._left(todo[done:])
+                try:
+                    for attempt in range(1, ATTEMPTS + 1):
+                        progress(Progress(done, len(todo), cell, number, attempt, left))
+                        run = execute(cell.setup)
+                        if run.outcome != "harness-failed":
+                            break
+                except UserError as error:  # such as a kernel that cannot be had; other cells still can
+                    self.problems[cell.key] = str(error)
+                else:
+                    self._keep(cell, cell.setup, number, run)
+
+    def _left(self, todo: Sequence[tuple[Cell, int]]) -> float | None:
+        """Seconds for these runs: as long as the others of their cells took, or all others."""
+        took: dict[str, list[float]] = {}
+        for (key, _), run in self._found.items():
+            took.setdefault(key, []).append(run.wall_s)
+        if not took:
+            return None
+        usual = mean(wall for walls in took.values() for wall in walls)
+        return sum(mean(took.get(cell.key, [usual])) for cell, _ in todo)
+
+    def _keep(self, cell: Cell, own: Setup, number: int, run: Run) -> None:
+        known = self.identity(own) if self.identity else ""
+        data = msgspec.json.encode(Stored(own, known, number, run))
+        path = self._path(cell, number)
+        try:
+            handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", dir=self.folder)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                Path(aside).replace(path)
+            except BaseException:
+                Path(aside).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise UserError(f"{path}: cannot write: {error.strerror}") from error
+        self._found[cell.key, number] = run
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the results directory, which is made if need be: two tables at once would disturb each other's times."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot keep results there: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"{folder}: another comparison runs there; wait, or choose another directory"
+            ) from error
+        yield

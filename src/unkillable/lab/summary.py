@@ -1,0 +1,197 @@
+"""All runs of one setup in a sentence and some figures, and two setups against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from unkillable.lab.setup import Setup
+from unkillable.lab.stats import (
+    ALPHA,
+    Time,
+    closed,
+    least_runs,
+    needs,
+    p_words,
+    rank_test,
+    smallest_p,
+    spread,
+    superiority,
+)
+from unkillable.lab.table_types import Versus
+from unkillable.lab.types import OUTCOMES, Run, Spread, Summary
+
+_OF_THE_GUEST = OUTCOMES[: OUTCOMES.index("panic") + 1]
+"""Outcomes that say how the guest fared."""
+
+_FAULTS = {"mips": frozenset({4, 5, 6, 8, 10, 11})}
+_FAULTS_ELSEWHERE = frozenset({4, 5, 6, 7, 8, 11})
+"""SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a program dies of whose page could not be read.  SIGBUS is 10 on MIPS
+and 7 elsewhere."""
+
+
+def counted(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs whose figures count: the workload ran, nothing disturbed it and the harness held."""
+    return tuple(run for run in runs if not run.looked and run.outcome in _OF_THE_GUEST)
+
+
+def stalls(runs: Sequence[Run]) -> tuple[Time, ...]:
+    """The longest stall of each run that counts."""
+    return tuple(
+        Time(run.longest_stall_s, run.open_end) for run in counted(runs) if run.longest_stall_s is not None
+    )
+
+
+def kill_latencies(runs: Sequence[Run]) -> tuple[Time, ...]:
+    """SIGKILL to exit of each victim of the OOM killer; open where it had not exited when the observation ended."""
+    found = []
+    for run in counted(runs):
+        end = (run.began or 0.0) + run.measured_s
+        for kill in run.kills:
+            if kill.by == "user":
+                continue
+            if kill.latency is None:
+                found.append(Time(max(end - kill.killed_at, 0.0), open=True))
+            else:
+                found.append(Time(kill.latency))
+    return tuple(found)
+
+
+def summarise(runs: Sequence[Run], setup: Setup) -> Summary:
+    """What the runs of one setup showed.  A run that says nothing about the guest counts for nothing, least of all `survived`."""
+    good = counted(runs)
+    stalled = stalls(runs)
+    outcomes = Counter(run.outcome for run in runs if not run.looked)
+    kills = spread(closed(run.oom_kills for run in good))
+    latency = spread(kill_latencies(runs))
+    bystanders = sum(_bystanders(run, setup.arch) for run in good)
+    return Summary(
+        outcome=_worst(outcomes),
+        sentence=_sentence(runs, good, spread(stalled), kills, latency, bystanders),
+        outcomes={name: outcomes[name] for name in OUTCOMES if outcomes[name]},
+        longest_stall_s=spread(stalled),
+        oom_kills=kills,
+        kill_latency_s=latency,
+        beats=spread(closed(len(run.beats) for run in good)),
+        bystanders=bystanders,
+        needs=needs(stalled),
+    )
+
+
+def _worst(outcomes: Counter[str]) -> str:
+    for name in (*reversed(_OF_THE_GUEST), "boot-failed"):
+        if outcomes[name]:
+            return name
+    return "harness-failed"
+
+
+def _bystanders(run: Run, arch: str) -> int:
+    killed = {kill.pid: kill.killed_at for kill in run.kills}
+    faults = _FAULTS.get(arch, _FAULTS_ELSEWHERE)
+    return sum(
+        one.signal in faults and not (one.pid in killed and killed[one.pid] <= one.at) for one in run.exits
+    )
+
+
+def _sentence(
+    runs: Sequence[Run],
+    good: Sequence[Run],
+    stall: Spread | None,
+    kills: Spread | None,
+    latency: Spread | None,
+    bystanders: int,
+) -> str:
+    parts = [_outcomes(good) if good else "could not tell: no run says anything about the guest"]
+    if stall is not None:
+        parts.append(f"the longest time without an answer was {seconds_words(stall)}")
+    if kills is not None:
+        parts.append(f"{_number(kills.median)} OOM {'kill' if kills.median == 1 else 'kills'}{_range(kills)}")
+    if latency is not None:
+        parts.append(f"SIGKILL to exit took {seconds_words(latency)}")
+    if bystanders:
+        parts.append(
+            f"{bystanders} {'program' if bystanders == 1 else 'programs'} died of a fault without being killed"
+        )
+    parts += _not_counted(runs)
+    return "; ".join(parts)
+
+
+def _outcomes(good: Sequence[Run]) -> str:
+    count = Counter(run.outcome for run in good)
+    names = [name for name in reversed(_OF_THE_GUEST) if count[name]]
+    runs = "run" if len(good) == 1 else "runs"
+    first = f"{names[0]}: {count[names[0]]} of {len(good)} {runs}"
+    return ", ".join([first, *(f"{name}: {count[name]}" for name in names[1:])])
+
+
+def _not_counted(runs: Sequence[Run]) -> list[str]:
+    """The runs that were left out, each with its reason."""
+    undisturbed = [run for run in runs if not run.looked]
+    looked = len(runs) - len(undisturbed)
+    reasons = (
+        (
+            sum(run.outcome == "boot-failed" for run in undisturbed),
+            "did not get to the workload (boot-failed)",
+        ),
+        (sum(run.outcome == "harness-failed" for run in undisturbed), "failed in the harness"),
+        (looked, f"{'was' if looked == 1 else 'were'} looked at on purpose and not counted"),
+    )
+    return [f"{n} {'run' if n == 1 else 'runs'} {what}" for n, what in reasons if n]
+
+
+def seconds_words(found: Spread) -> str:
+    """`38.2 s (22.7-57.5)`; `at least 40.1 s (22.7 to more than 121, 2 of 5 had not ended)`."""
+    middle = f"{'at least ' if found.median_open else ''}{_seconds(found.median)} s"
+    low, high = _seconds(found.low), _seconds(found.high)
+    if found.open:
+        reach = f"{low} to more than {high}, " if found.n > 1 else ""
+        return f"{middle} ({reach}{found.open} of {found.n} had not ended)"
+    return f"{middle} ({low}-{high})" if found.n > 1 else middle
+
+
+def _seconds(value: float) -> str:
+    """Three significant digits at most."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _range(found: Spread) -> str:
+    return f" ({_number(found.low)}-{_number(found.high)})" if found.n > 1 else ""
+
+
+def versus(name: str, base: Sequence[Run], runs: Sequence[Run]) -> Versus:
+    """How the longest stalls of `runs` compare with those of the baseline, called `name`."""
+    left, right = stalls(base), stalls(runs)
+    here, there = spread(right), spread(left)
+    if here is None or there is None:
+        which = name if there is None else "this cell"
+        return Versus(name, words=f"not compared: no run of {which} says anything about the guest")
+    for who, these in (("this cell", counted(runs)), (name, counted(base))):
+        # A machine that gave up and reboots has no stall that could be ranked among the others.
+        panics = sum(run.outcome == "panic" for run in these)
+        if panics:
+            return Versus(
+                name, words=f"not compared: {panics} of {len(these)} runs of {who} ended in a panic"
+            )
+    p = rank_test(right, left)
+    chance = superiority(right, left)
+    assert p is not None  # noqa: S101  both sides have values
+    assert chance is not None  # noqa: S101
+    verdict = "no difference shown" if p >= ALPHA else "better" if chance > 0.5 else "worse"
+    sizes = f"{len(right)} runs" if len(left) == len(right) else f"{len(right)} against {len(left)} runs"
+    words = f"{verdict} with {sizes} (p = {p_words(p)})".replace("p = below", "p below")
+    if smallest_p(len(left), len(right)) >= ALPHA:
+        words = f"no difference can be shown with {sizes}; that takes {least_runs()} a side"
+    bound = _bound(here, there)
+    ratio = None if bound is None or there.median <= 0 else here.median / there.median
+    return Versus(name, ratio=ratio, bound=bound or "", p=p, superiority=chance, verdict=verdict, words=words)
+
+
+def _bound(here: Spread, there: Spread) -> str | None:
+    """What a ratio of medians is when they are lower bounds; None: nothing."""
+    if here.median_open and there.median_open:
+        return None
+    return "at least" if here.median_open else "at most" if there.median_open else ""
