@@ -190,10 +190,9 @@ def test_two_tables_do_not_run_in_one_directory(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="Not a directory"):
-        grid(tmp_path / "file" / "results").run(Guest())
-    with pytest.raises(UserError, match="cannot keep results there"):
-        grid(tmp_path / "file").run(Guest())
+    for name in ("file", "file/results"):
+        with pytest.raises(UserError, match="cannot keep results there"):
+            grid(tmp_path / name).run(Guest())
 
 
 def test_the_time_left_is_that_of_the_runs_so_far(tmp_path: Path) -> None:

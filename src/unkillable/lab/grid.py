@@ -135,7 +135,7 @@ class Grid:
         try:
             with path.open("rb") as stream:
                 stored = msgspec.json.decode(stream.read(_LARGEST), type=Stored)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise UserError(f"{path}: cannot read it: {error.strerror}") from error
