@@ -1,0 +1,152 @@
+"""The text of /lab.conf: what the watcher in the guest is to do, in the order in which it works (docs/dev/lab.md)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from unkillable.errors import UserError
+from unkillable.lab.setup import Setup, Workload
+
+PERIOD_MS = 1000
+"""Between two canaries."""
+COMMAND_LIMIT_MS = 30_000
+"""After which a canary of the user's is killed: a command that never ends is no freeze.  The lab's own always ends."""
+DISK = "/dev/vda"
+CANARY = ("/bin/canary", "once")
+
+MAX_LINE = 2047
+"""Bytes of a line, and MAX_WORDS of its words: the watcher's buffers are fixed (guest/watcher.h)."""
+MAX_WORDS = 63
+MAX_PROGRAMS = 64
+
+_BLANKS = " \t\r"
+_EARLY = "/sys/block/zram"
+"""A compressed RAM disk takes its compressor only before its size."""
+_LATE = "/sys/fs/cgroup/"
+"""The workload's control group exists only once it was asked for."""
+
+
+def quote(word: str) -> str:
+    """A word of a directive; in double quotes where it would not be taken for one word else."""
+    if "\n" in word or "\0" in word:
+        raise UserError(f"{word!r}: a line break or a NUL cannot be handed to the guest")
+    if word and not word.startswith('"') and not any(blank in word for blank in _BLANKS):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def programs(workload: Workload) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(name, argument vector) of each program of a workload.  Built programs are files of that name in /bin of the image;
+    a command of the user's runs once."""
+    if workload.kind == "command":
+        if not workload.command:
+            raise UserError("a workload of kind `command` needs a command")
+        return (("command", workload.command),)
+    if not 1 <= workload.programs <= MAX_PROGRAMS:
+        raise UserError(f"{workload.programs} programs: the lab runs 1 to {MAX_PROGRAMS}")
+    if workload.kind not in ("churn", "hog", "mix", "threads"):
+        raise UserError(f"{workload.kind}: no such workload; known are churn, hog, mix, threads, command")
+    numbers = range(1, workload.programs + 1)
+    return tuple(_program(workload, number) for number in numbers)
+
+
+def _program(workload: Workload, number: int) -> tuple[str, tuple[str, ...]]:
+    if workload.kind == "hog" or (workload.kind == "mix" and number % 2 == 0):
+        return f"hog{number}", (f"/bin/hog{number}",)
+    threads = max(2, workload.threads) if workload.kind == "threads" else workload.threads
+    # Generators whose seeds differ only in the lowest bit are the same (guest/churn.c), hence the factor.
+    seed = (workload.seed * 1009 + number) * 2 % (1 << 31)
+    argv = (f"/bin/churn{number}", str(workload.calls_per_page), str(threads), str(seed))
+    return f"churn{number}", argv
+
+
+def lines(setup: Setup, port: str, modules: Sequence[str] = (), disk: str = DISK) -> str:
+    """The directives of a setup.
+
+    `port` is the device of the watcher's serial port; `modules` are the names of files in /mods, in the order in which they
+    are loaded.
+    """
+    return "".join(_line(directive) for directive in _directives(setup, port, modules, disk))
+
+
+def _directives(
+    setup: Setup, port: str, modules: Sequence[str], disk: str
+) -> Iterable[tuple[str | int, ...]]:
+    early, usual, late = _settings(setup)
+    yield "port", port
+    for name in modules:
+        yield "module", f"/mods/{name}"
+    yield from early
+    if setup.zram_mib:
+        yield "zram", _positive("zram_mib", setup.zram_mib) * 1024
+    # Before the room is made: vm.min_free_kbytes and the like change how much there is.
+    yield from usual
+    yield ("trace",)
+    yield ("root", "tmpfs", "-") if setup.root.fs == "tmpfs" else ("root", setup.root.fs, disk)
+    if setup.init is not None:
+        yield "init", setup.init
+    for daemon in setup.daemons:
+        yield "daemon", *_split(daemon)
+    limit = COMMAND_LIMIT_MS if setup.canary else 0
+    lock = "mlock" if setup.canary_mlock else "plain"
+    yield "canary", PERIOD_MS, limit, lock, *(setup.canary or CANARY)
+    # What is started after this directive belongs to the group: the workload, not the daemons.
+    if setup.cgroup_mib:
+        yield "cgroup", _positive("cgroup_mib", setup.cgroup_mib) * 1024
+    yield from late
+    yield from _runs(setup)
+    if setup.room_mib:
+        yield "room", _positive("room_mib", setup.room_mib) * 1024
+    yield ("go",)
+
+
+def _runs(setup: Setup) -> Iterable[tuple[str | int, ...]]:
+    if not -1000 <= setup.oom_score_adj <= 1000:
+        raise UserError(f"oom_score_adj {setup.oom_score_adj}: the kernel takes -1000 to 1000")
+    restart = setup.workload.restart_s
+    if not 0 <= restart < 1_000_000:
+        raise UserError(f"restart_s {restart}: 0 to a million seconds")
+    for who, argv in programs(setup.workload):
+        yield "run", who, setup.oom_score_adj, round(restart * 1000), *argv
+
+
+_Write = tuple[str, str, str]
+
+
+def _settings(setup: Setup) -> tuple[list[_Write], list[_Write], list[_Write]]:
+    """The files to write: before the swap disk is made, with the rest, and once the control group is there."""
+    early: list[_Write] = []
+    usual: list[_Write] = []
+    late: list[_Write] = []
+    for path, value in setup.settings:
+        if not path.startswith(("/proc/sys/", "/sys/")) or ".." in path.split("/"):
+            raise UserError(f"{path}: a setting is a file below /proc/sys or /sys")
+        stage = early if path.startswith(_EARLY) else late if path.startswith(_LATE) else usual
+        stage.append(("write", path, value))
+    return early, usual, late
+
+
+def _split(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"{command!r} is no command line: {error}") from None
+    if not words or not words[0].startswith("/"):
+        raise UserError(f"{command!r}: a command begins with the path of a program in the image")
+    return words
+
+
+def _positive(name: str, value: int) -> int:
+    if not 0 < value < 1 << 21:
+        raise UserError(f"{name} {value}: it must be positive and below 2 TiB")
+    return value
+
+
+def _line(directive: tuple[str | int, ...]) -> str:
+    line = " ".join(quote(str(word)) for word in directive)
+    if len(directive) > MAX_WORDS or len(line.encode()) > MAX_LINE:
+        raise UserError(
+            f"a command of {len(directive)} words and {len(line)} characters; the guest takes {MAX_WORDS} and {MAX_LINE}"
+        )
+    return line + "\n"
