@@ -133,7 +133,9 @@ def test_two_bounds_have_no_ratio() -> None:
 
 def test_a_panic_is_not_ranked_among_stalls() -> None:
     stock = [made.run(stall) for stall in FIVE]
-    panics = [made.run(3.0, outcome="panic", why="the kernel gave up")] * 5
+    panics = [made.run(3.0, outcome="panic", why="the kernel gave up", measured_s=12.2, kills=())] * 5
+    assert summarise(panics, Setup()).sentence == "panic: 5 of 5 runs; the kernel gave up after 12.2 s (12.2-12.2); 0 OOM kills (0-0)"
+    assert summarise(panics, Setup()).longest_stall_s is None
     found = versus("stock", stock, panics)
     assert (found.verdict, found.p) == ("not compared", None)
     assert found.words == "not compared: 5 of 5 runs of this cell ended in a panic"

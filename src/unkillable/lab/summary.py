@@ -36,9 +36,11 @@ def counted(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def stalls(runs: Sequence[Run]) -> tuple[Time, ...]:
-    """The longest stall of each run that counts."""
+    """The longest stall of each run that counts; a machine that gave up has none that could stand among the others."""
     return tuple(
-        Time(run.longest_stall_s, run.open_end) for run in counted(runs) if run.longest_stall_s is not None
+        Time(run.longest_stall_s, run.open_end)
+        for run in counted(runs)
+        if run.longest_stall_s is not None and run.outcome != "panic"
     )
 
 
@@ -102,6 +104,9 @@ def _sentence(
     bystanders: int,
 ) -> str:
     parts = [_outcomes(good) if good else "could not tell: no run says anything about the guest"]
+    gave_up = spread(closed(run.measured_s for run in good if run.outcome == "panic"))
+    if gave_up is not None:
+        parts.append(f"the kernel gave up after {seconds_words(gave_up)}")
     if stall is not None:
         parts.append(f"the longest time without an answer was {seconds_words(stall)}")
     if kills is not None:
@@ -164,18 +169,17 @@ def _range(found: Spread) -> str:
 
 def versus(name: str, base: Sequence[Run], runs: Sequence[Run]) -> Versus:
     """How the longest stalls of `runs` compare with those of the baseline, called `name`."""
-    left, right = stalls(base), stalls(runs)
-    here, there = spread(right), spread(left)
-    if here is None or there is None:
-        which = name if there is None else "this cell"
-        return Versus(name, words=f"not compared: no run of {which} says anything about the guest")
     for who, these in (("this cell", counted(runs)), (name, counted(base))):
-        # A machine that gave up and reboots has no stall that could be ranked among the others.
         panics = sum(run.outcome == "panic" for run in these)
         if panics:
             return Versus(
                 name, words=f"not compared: {panics} of {len(these)} runs of {who} ended in a panic"
             )
+    left, right = stalls(base), stalls(runs)
+    here, there = spread(right), spread(left)
+    if here is None or there is None:
+        which = name if there is None else "this cell"
+        return Versus(name, words=f"not compared: no run of {which} says anything about the guest")
     p = rank_test(right, left)
     chance = superiority(right, left)
     assert p is not None  # noqa: S101  both sides have values
