@@ -83,8 +83,12 @@ def test_the_guest_has_room_for_what_is_allowed(reader: Callable[[str], list[str
     with pytest.raises(subprocess.CalledProcessError):
         reader(" ".join(["x"] * (labconf.MAX_WORDS + 1)))
     header = (GUEST / "watcher.h").read_text()
-    assert f"LINE = {labconf.MAX_LINE + 1}" in header
     assert f"PROGRAMS = {labconf.MAX_PROGRAMS}" in header
+    watcher = (GUEST / "init.c").read_text()
+    assert f"CONF = {labconf.MAX_TEXT + 1}" in watcher
+    assert f"%{labconf.MAX_INIT}s" in watcher
+    known = set(re.findall(r'\{ "(\w+)", \d', watcher))
+    assert {directive[0] for directive in directives(EVERYTHING, "zram.ko")} == known
 
 
 def test_the_usual_run() -> None:
@@ -95,7 +99,7 @@ def test_the_usual_run() -> None:
         "module /mods/squashfs.ko\n"
         "trace\n"
         "root squashfs /dev/vda\n"
-        "canary 1000 0 plain /bin/canary once\n"
+        "canary 1000 0 plain\n"
         "run churn1 0 5000 /bin/churn1 4 1 2020\n"
         "run churn2 0 5000 /bin/churn2 4 1 2022\n"
         "room 98304\n"
@@ -104,26 +108,28 @@ def test_the_usual_run() -> None:
     assert labconf.PERIOD_MS == run.PERIOD * 1000
 
 
+EVERYTHING = Setup(
+    root=Root(fs="ext4"),
+    workload=Workload(kind="hog", programs=1, restart_s=0.25),
+    settings=(
+        ("/sys/fs/cgroup/workload/memory.high", "1000000"),
+        ("/proc/sys/vm/min_free_kbytes", "8192"),
+        ("/sys/block/zram0/comp_algorithm", "zstd"),
+        ("/proc/sys/kernel/core_pattern", "|/bin/x y"),
+    ),
+    zram_mib=64,
+    cgroup_mib=80,
+    canary=("/bin/sh", "-c", "echo hello"),
+    canary_mlock=True,
+    oom_score_adj=-500,
+    daemons=("/usr/bin/earlyoom -m 10 -p 'a b'",),
+    init="/sbin/init",
+    room_mib=32,
+)
+
+
 def test_everything_at_once_comes_in_an_order_that_works() -> None:
-    setup = Setup(
-        root=Root(fs="ext4"),
-        workload=Workload(kind="hog", programs=1, restart_s=0.25),
-        settings=(
-            ("/sys/fs/cgroup/workload/memory.high", "1000000"),
-            ("/proc/sys/vm/min_free_kbytes", "8192"),
-            ("/sys/block/zram0/comp_algorithm", "zstd"),
-            ("/proc/sys/kernel/core_pattern", "|/bin/x y"),
-        ),
-        zram_mib=64,
-        cgroup_mib=80,
-        canary=("/bin/sh", "-c", "echo hello"),
-        canary_mlock=True,
-        oom_score_adj=-500,
-        daemons=("/usr/bin/earlyoom -m 10 -p 'a b'",),
-        init="/sbin/init",
-        room_mib=32,
-    )
-    assert directives(setup, "zram.ko") == [
+    assert directives(EVERYTHING, "zram.ko") == [
         ["port", "/dev/ttyS1"],
         ["module", "/mods/zram.ko"],
         ["write", "/sys/block/zram0/comp_algorithm", "zstd"],
@@ -189,8 +195,11 @@ def test_threads_are_at_least_two_and_seeds_differ_beyond_the_lowest_bit() -> No
         ({"daemons": ("earlyoom",)}, "path of a program"),
         ({"daemons": ("",)}, "path of a program"),
         ({"canary": ("/bin/x", "a\0b")}, "NUL"),
-        ({"canary": ("/bin/x",) * 70}, "74 words"),
-        ({"init": "/sbin/" + "x" * 2100}, "the guest takes"),
+        ({"canary": ("/bin/x",) * 70}, "canary: 73 words"),
+        ({"settings": (("/proc/sys/a", "x" * 2000),) * 40}, "the guest takes 65535"),
+        ({"init": "/sbin/" + "x" * 255}, "at most 255"),
+        ({"init": "/my init"}, "without blanks"),
+        ({"init": "init"}, "a path in the image"),
         ({"oom_score_adj": 1001}, "-1000 to 1000"),
         ({"zram_mib": -1}, "zram_mib -1"),
         ({"room_mib": -1}, "room_mib -1"),

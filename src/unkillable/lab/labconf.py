@@ -13,12 +13,13 @@ PERIOD_MS = 1000
 COMMAND_LIMIT_MS = 30_000
 """After which a canary of the user's is killed: a command that never ends is no freeze.  The lab's own always ends."""
 DISK = "/dev/vda"
-CANARY = ("/bin/canary", "once")
-
-MAX_LINE = 2047
-"""Bytes of a line, and MAX_WORDS of its words: the watcher's buffers are fixed (guest/watcher.h)."""
 MAX_WORDS = 63
+"""Words of a line; this and the next are sizes of the watcher's buffers (guest/watcher.h, guest/init.c)."""
 MAX_PROGRAMS = 64
+MAX_TEXT = 65535
+"""Bytes of the whole file."""
+MAX_INIT = 255
+"""Bytes of the path of an init, which the watcher reads before it takes the file apart: no quotes, no blanks."""
 
 _BLANKS = " \t\r"
 _EARLY = "/sys/block/zram"
@@ -67,7 +68,10 @@ def lines(setup: Setup, port: str, modules: Sequence[str] = (), disk: str = DISK
     `port` is the device of the watcher's serial port; `modules` are the names of files in /mods, in the order in which they
     are loaded.
     """
-    return "".join(_line(directive) for directive in _directives(setup, port, modules, disk))
+    text = "".join(_line(directive) for directive in _directives(setup, port, modules, disk))
+    if len(text.encode()) > MAX_TEXT:
+        raise UserError(f"commands and settings of {len(text)} characters; the guest takes {MAX_TEXT}")
+    return text
 
 
 def _directives(
@@ -85,12 +89,13 @@ def _directives(
     yield ("trace",)
     yield ("root", "tmpfs", "-") if setup.root.fs == "tmpfs" else ("root", setup.root.fs, disk)
     if setup.init is not None:
-        yield "init", setup.init
+        yield "init", _init(setup.init)
     for daemon in setup.daemons:
         yield "daemon", *_split(daemon)
     limit = COMMAND_LIMIT_MS if setup.canary else 0
     lock = "mlock" if setup.canary_mlock else "plain"
-    yield "canary", PERIOD_MS, limit, lock, *(setup.canary or CANARY)
+    # Without a command the watcher takes what the image has: the lab's own program or a shell.
+    yield "canary", PERIOD_MS, limit, lock, *setup.canary
     # What is started after this directive belongs to the group: the workload, not the daemons.
     if setup.cgroup_mib:
         yield "cgroup", _positive("cgroup_mib", setup.cgroup_mib) * 1024
@@ -137,6 +142,19 @@ def _split(command: str) -> list[str]:
     return words
 
 
+def _init(path: str) -> str:
+    if (
+        not path.startswith("/")
+        or len(path.encode()) > MAX_INIT
+        or quote(path) != path
+        or len(path.split()) != 1
+    ):
+        raise UserError(
+            f"{path!r}: an init is a path in the image, without blanks, of at most {MAX_INIT} characters"
+        )
+    return path
+
+
 def _positive(name: str, value: int) -> int:
     if not 0 < value < 1 << 21:
         raise UserError(f"{name} {value}: it must be positive and below 2 TiB")
@@ -144,9 +162,6 @@ def _positive(name: str, value: int) -> int:
 
 
 def _line(directive: tuple[str | int, ...]) -> str:
-    line = " ".join(quote(str(word)) for word in directive)
-    if len(directive) > MAX_WORDS or len(line.encode()) > MAX_LINE:
-        raise UserError(
-            f"a command of {len(directive)} words and {len(line)} characters; the guest takes {MAX_WORDS} and {MAX_LINE}"
-        )
-    return line + "\n"
+    if len(directive) > MAX_WORDS:
+        raise UserError(f"{directive[0]}: {len(directive) - 1} words; the guest takes {MAX_WORDS - 1}")
+    return " ".join(quote(str(word)) for word in directive) + "\n"
