@@ -1,0 +1,141 @@
+"""Reproductions and comparisons as one HTML file that can be mailed and read anywhere: no network, no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Sequence
+
+import msgspec
+from markupsafe import Markup
+
+from unkillable.lab.setup import Setup
+from unkillable.lab.stats import spread
+from unkillable.lab.summary import kill_latencies
+from unkillable.lab.table_types import CellResult, Comparison
+from unkillable.lab.types import Reproduction, Run
+from unkillable.report import lab_pictures as pictures
+from unkillable.report import lab_words as words
+from unkillable.report.html.templates import style
+from unkillable.report.lab_html.templates import fill, sheet
+from unkillable.report.lab_svg import svg
+
+__all__ = ["comparison", "reproduction"]
+
+_CELLS, _RUNS = 300, 100
+"""Cells, and runs of each, on a page; the JSON document has all."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One run in a table."""
+
+    number: int
+    run: Run
+    stall: str
+    since: float | None
+    """Seconds from the workload's start to the stall's."""
+    latency: str
+
+
+def reproduction(found: Reproduction) -> str:
+    """The page of `unkillable reproduce`."""
+    runs = found.runs[:_RUNS]
+    cell = CellResult(kernel="", variation="", setup=found.setup, runs=runs, summary=found.summary)
+    lines = pictures.latencies([(found.release or found.setup.kernel, runs)])
+    return _page(
+        "reproduction.html",
+        r=found,
+        tone=words.TONE.get(found.summary.outcome, "bad"),
+        meaning=words.MEANING[found.summary.outcome],
+        setup=words.setup_words(found.setup),
+        emulators=words.emulators(runs),
+        rows=rows(runs),
+        more=len(found.runs) - len(runs),
+        looked=any(run.looked for run in runs),
+        command=command(found.runs),
+        timelines=_picture(pictures.timelines([cell]), "timelines", "When the canary was answered", _lanes(runs)) if runs else "",
+        latencies=_picture(lines, "latencies", "SIGKILL to exit", _gone([cell])) if lines else "",
+    )  # fmt: skip
+
+
+def comparison(found: Comparison) -> str:
+    """The page of `unkillable compare`."""
+    cells = [msgspec.structs.replace(cell, runs=cell.runs[:_RUNS]) for cell in found.cells[:_CELLS]]
+    lines = pictures.latencies(pictures.of_kernels(found))
+    has_runs = any(cell.runs for cell in cells)
+    applied = [cell for cell in cells if cell.applies]
+    return _page(
+        "comparison.html",
+        c=found,
+        cells=cells,
+        more=len(found.cells) - len(cells),
+        emulators=words.emulators([run for cell in cells for run in cell.runs]),
+        rows=rows,
+        command=command,
+        setup_words=_setup,
+        longest=_picture(pictures.longest(cells), "longest", "Longest time without an answer", _medians(applied)) if has_runs else "",
+        timelines=_picture(pictures.timelines(cells), "timelines", "When the canary was answered", _medians(applied)) if has_runs else "",
+        latencies=_picture(lines, "latencies", "SIGKILL to exit on each kernel", _gone(
+            [cell for cell in cells if cell.variation == found.baseline])) if lines else "",
+    )  # fmt: skip
+
+
+def _page(name: str, **values: object) -> str:
+    css = Markup("\n").join([style("page.css"), style("picture.css"), sheet("picture.css"), sheet("lab.css")])
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return fill(name, css=css, css_hash=f"sha256-{digest}", words=words, **values)
+
+
+def _picture(figure: object, ident: str, title: str, description: str) -> Markup:
+    return Markup(svg(figure, ident, title, description))  # type: ignore[arg-type]  # noqa: S704  our own drawing, escaped
+
+
+def rows(runs: Sequence[Run]) -> list[Row]:
+    """The runs of a table."""
+    found = []
+    for number, run in enumerate(runs, 1):
+        since = None if run.stalled_at is None or run.began is None else run.stalled_at - run.began
+        latency = spread(kill_latencies([run]))
+        found.append(
+            Row(
+                number, run, words.stall(run), since, "-" if latency is None else words.figure(latency) + " s"
+            )
+        )
+    return found
+
+
+def command(runs: Sequence[Run]) -> str:
+    """QEMU's command line of the first run that has one, to be pasted into a shell."""
+    return next((shlex.join(run.command_line) for run in runs if run.command_line), "")
+
+
+def _setup(setup: Setup | None) -> tuple[tuple[str, str], ...]:
+    return words.setup_words(setup) if setup is not None else ()
+
+
+def _lanes(runs: Sequence[Run]) -> str:
+    """The timelines in words."""
+    return " ".join(
+        f"Run {n}: {run.outcome}, longest stall {words.stall(run)}." for n, run in enumerate(runs, 1)
+    )
+
+
+def _medians(cells: Sequence[CellResult]) -> str:
+    found = []
+    for cell in cells:
+        stall = cell.summary.longest_stall_s if cell.summary else None
+        found.append(f"{cell.kernel}, {cell.variation}: {words.figure(stall)} s." if stall else "")
+    return " ".join(filter(None, found))
+
+
+def _gone(cells: Sequence[CellResult]) -> str:
+    found = []
+    for cell in cells:
+        times = kill_latencies(cell.runs)
+        middle = spread(times)
+        name = f"{cell.kernel}: " if cell.kernel else ""
+        found.append(
+            f"{name}{len(times)} killed, {words.figure(middle)} s." if middle else f"{name}nobody was killed."
+        )
+    return " ".join(found)
