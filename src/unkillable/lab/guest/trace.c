@@ -26,9 +26,7 @@ static char text[16384];
 static int prepare(void)
 {
 	static const char *const settings[][2] = {
-		/* The same clock as ours.  No names at every context switch: the events carry what we need. */
-		{ OURS "/trace_clock", "mono" },
-		{ OURS "/options/record-cmd", "0" },
+		{ OURS "/trace_clock", "mono" }, /* as ours */
 		{ OURS "/buffer_size_kb", "64" },
 		{ OURS "/events/oom/mark_victim/enable", "1" },
 		{ OURS "/events/sched/sched_process_exit/enable", "1" },
@@ -36,9 +34,11 @@ static int prepare(void)
 	};
 	char filter[64];
 
-	/* An instance of our own, so that an image's tools may trace as they like. */
 	if (mount("tracefs", ROOT, "tracefs", 0, NULL) != 0 && errno != EBUSY)
 		return -1;
+	/* No note of names at every context switch, the events carry what we need; an instance inherits it. */
+	write_file(ROOT "/options/record-cmd", "0");
+	/* An instance of our own, so that an image's tools may trace as they like. */
 	if (mkdir(OURS, 0755) != 0 && errno != EEXIST)
 		return -1;
 	snprintf(filter, sizeof(filter), "sig==%d || sig==%d", SIGKILL, SIGCHLD);
