@@ -28,7 +28,7 @@ MAX_TEXT_KIB = 64 << 10
 
 _WATCHER = (
     "init.c", "port.c", "files.c", "conf.c", "mounts.c", "memory.c", "start.c", "threads.c", "sample.c", "trace.c",
-    "look.c", "records.c",
+    "event.c", "quote.c", "look.c", "records.c",
 )  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def build(arch: Arch, workload: Workload) -> Programs:
     compiler = toolchain.compiler(arch)
     return Programs(
         watcher=_program(compiler, Source(_WATCHER)),
-        keep=_program(compiler, Source(("keep.c", "records.c"))),
-        canary=_program(compiler, Source(("canary.c", "records.c", "pages.S"), pages=CANARY_PAGES)),
+        keep=_program(compiler, Source(("keep.c", "records.c", "text.c"))),
+        canary=_program(compiler, Source(("canary.c", "records.c", "text.c", "pages.S"), pages=CANARY_PAGES)),
         workload=_workload(compiler, workload),
         compiler=compiler.identity,
     )

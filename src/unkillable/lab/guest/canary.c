@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "pages.h"
 #include "records.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -46,10 +47,12 @@ static int wait_for(pid_t pid, int64_t limit_ns, const sigset_t *child)
 	return limit_ns > 0 || waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-static int ask(char **argv, int64_t limit_ns, const sigset_t *child)
+static int ask(char **argv, struct text text, int64_t limit_ns, const sigset_t *child)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	text_touch(text);
+	pid = fork();
 	if (pid == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		execve(argv[0], argv, environ);
@@ -70,6 +73,7 @@ int main(int argc, char **argv)
 {
 	int64_t period, limit, due;
 	struct records *records;
+	struct text text;
 	sigset_t child;
 
 	if (argc == 2 && strcmp(argv[1], "once") == 0)
@@ -81,6 +85,7 @@ int main(int argc, char **argv)
 	fcntl(PROC_FD, F_SETFD, FD_CLOEXEC);
 	period = strtoll(argv[1], NULL, 10) * 1000000;
 	limit = strtoll(argv[2], NULL, 10) * 1000000;
+	text = text_map(argv[4]);
 	if (strcmp(argv[3], "mlock") == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
 		return 3;
 	sigemptyset(&child);
@@ -89,7 +94,7 @@ int main(int argc, char **argv)
 	due = now_ns();
 	for (uint32_t number = 1;; number++) {
 		int64_t at = now_ns();
-		int status = ask(argv + 4, limit, &child);
+		int status = ask(argv + 4, text, limit, &child);
 		int64_t done = now_ns();
 
 		records_publish(records, RING_CANARY,

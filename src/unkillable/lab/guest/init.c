@@ -147,7 +147,7 @@ static const struct directive {
 	{ "root", 2, 2, true, do_root },       { "write", 2, 2, false, do_write },
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },
-	{ "canary", 3, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
+	{ "canary", 4, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
 	{ "run", 4, WORDS, true, do_run },     { "room", 1, 1, false, do_room },
 	{ "go", 0, 0, true, do_go },
 };

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "records.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -23,6 +24,7 @@ struct program {
 	int64_t pause_ns;
 	int64_t due_ns; /* when to start it; meaningless while it runs */
 	pid_t pid;      /* 0: not running */
+	struct text text;
 };
 
 static struct program programs[MOST];
@@ -48,6 +50,7 @@ static int read_programs(char **argv)
 				return -1;
 		if (argv == one->argv)
 			return -1;
+		one->text = text_map(one->argv[0]);
 	}
 	return 0;
 }
@@ -72,8 +75,10 @@ static void become(const struct program *one, const struct program *next)
 static void start(int number)
 {
 	struct program *one = &programs[number];
-	pid_t pid = fork();
+	pid_t pid;
 
+	text_touch(one->text);
+	pid = fork();
 	if (pid == 0)
 		become(one, number + 1 < count ? &programs[number + 1] : NULL);
 	if (pid < 0) {

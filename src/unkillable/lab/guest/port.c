@@ -105,24 +105,3 @@ void say_fail(bool fatal, const char *what, int error)
 	say("\"ev\":\"fail\",\"what\":\"%s\",\"why\":\"%s\"%s", quoted, error ? strerror(error) : "malformed",
 	    fatal ? ",\"fatal\":true" : "");
 }
-
-/* What may stand between the quotes of a JSON string; bytes beyond ASCII as their Latin-1 characters.  Cut to fit. */
-const char *quote(char *out, size_t size, const char *text, size_t length)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < length && n + 7 <= size; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c == '"' || c == '\\') {
-			out[n++] = '\\';
-			out[n++] = (char)c;
-		} else if (c >= ' ' && c < 127) {
-			out[n++] = (char)c;
-		} else {
-			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
-		}
-	}
-	out[n] = 0;
-	return out;
-}

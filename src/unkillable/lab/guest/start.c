@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define OURS "/bin/canary"
+
 static struct records *records;
 static int records_fd = -1, proc_fd = -1, null_fd = -1, kmsg_fd = -1;
 static struct {
@@ -118,22 +120,21 @@ void start_reaped(pid_t pid, int status)
 		}
 }
 
-static bool on_image(const char *path)
-{
-	return faccessat(root_dir(), path + 1, X_OK, 0) == 0;
-}
-
-/* PERIOD_MS LIMIT_MS mlock|plain [ARGV...]; without ARGV what the image offers: our own program, else its shell. */
+/*
+ * PERIOD_MS LIMIT_MS mlock|plain ARGV...: how long ARGV takes is measured.  An image that lacks the lab's program is asked by
+ * its own shell.
+ */
 int start_canary(int argc, char **argv)
 {
-	char *all[WORDS + 4] = { "/bin/canary" };
-	struct child one = { "/bin/canary", "/bin/canary", all, .inherits = true };
+	static char *const shell[] = { "/bin/sh", "-c", ":" };
+	char *all[WORDS + 4] = { OURS };
+	struct child one = { OURS, OURS, all, .inherits = true };
 
 	memcpy(all + 1, argv, (size_t)argc * sizeof(*argv));
-	if (argc == 3 && on_image("/bin/canary"))
-		memcpy(all + 4, (char *[]){ "/bin/canary", "once" }, 2 * sizeof(char *));
-	else if (argc == 3)
-		memcpy(all + 4, (char *[]){ "/bin/sh", "-c", ":" }, 3 * sizeof(char *));
+	if (strcmp(argv[3], OURS) == 0 && faccessat(root_dir(), OURS + 1, X_OK, 0) != 0) {
+		memcpy(all + 4, shell, sizeof(shell));
+		all[7] = NULL;
+	}
 	return start("canary", &one) < 0 ? -1 : 0;
 }
 

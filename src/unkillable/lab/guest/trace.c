@@ -5,13 +5,13 @@
  * SIGCHLD that exit_notify() sends to the parent comes after it on every release, so that is reported too (`dead`).
  */
 #define _GNU_SOURCE
+#include "event.h"
 #include "watcher.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -57,92 +57,24 @@ int trace_open(void)
 	return pipe_fd < 0 ? -1 : 0;
 }
 
-struct event {
-	const char *at;   /* seconds, as text */
-	const char *name; /* up to a colon */
-	const char *rest;
-	int pid; /* in whose context it was */
-};
-
-/* "comm-PID [CPU] flags SECONDS: NAME: rest"; the comm is whatever a program calls itself. */
-static bool parse(char *line, struct event *event)
-{
-	char *cpu = strstr(line, " ["), *dash, *colon;
-
-	if (!cpu)
-		return false;
-	*cpu = 0;
-	dash = strrchr(line, '-');
-	event->pid = dash ? atoi(dash + 1) : 0;
-	event->name = strstr(cpu + 1, ": ");
-	if (!event->name)
-		return false;
-	*(char *)event->name = 0;
-	event->at = strrchr(cpu + 1, ' ');
-	event->name += 2;
-	colon = strchr(event->name, ':');
-	if (!event->at++ || !colon)
-		return false;
-	*colon = 0;
-	event->rest = colon + 1;
-	/* It goes into a line of JSON as it is. */
-	return event->at[strspn(event->at, "0123456789.")] == 0 && *event->at >= '0' && *event->at <= '9';
-}
-
-static const char *last(const char *in, const char *what)
-{
-	const char *found = NULL;
-
-	for (const char *at = in; (at = strstr(at, what)); at++)
-		found = at;
-	return found;
-}
-
-static void report(const struct event *event)
-{
-	const char *comm = strstr(event->rest, "comm="), *pid = last(event->rest, " pid="), *code = strstr(event->rest, " code=");
-	char quoted[128];
-
-	if (strcmp(event->name, "mark_victim") == 0) {
-		/* "pid=%d" up to 6.8, then "pid=%d comm=%s total-vm=..." */
-		pid = strstr(event->rest, "pid=");
-		if (pid)
-			say("\"ev\":\"trace\",\"at\":%s,\"what\":\"mark_victim\",\"pid\":%d", event->at, atoi(pid + 4));
-		return;
-	}
-	if (!comm || !pid || pid < comm)
-		return;
-	quote(quoted, sizeof(quoted), comm + 5, (size_t)(pid - comm - 5));
-	if (strcmp(event->name, "sched_process_exit") == 0)
-		say("\"ev\":\"trace\",\"at\":%s,\"what\":\"exit\",\"pid\":%d,\"comm\":\"%s\"", event->at, atoi(pid + 5), quoted);
-	else if (strcmp(event->name, "signal_generate") != 0)
-		return;
-	else if (atoi(strstr(event->rest, "sig=") + 4) == SIGKILL)
-		say("\"ev\":\"trace\",\"at\":%s,\"what\":\"kill\",\"pid\":%d,\"by\":%d,\"comm\":\"%s\"", event->at, atoi(pid + 5),
-		    event->pid, quoted);
-	else if (code && atoi(code + 6) >= CLD_EXITED && atoi(code + 6) <= CLD_DUMPED)
-		say("\"ev\":\"trace\",\"at\":%s,\"what\":\"dead\",\"pid\":%d", event->at, event->pid);
-}
-
 void *trace_run(void *unused)
 {
+	char out[512];
 	size_t length = 0;
 	ssize_t got;
 
 	(void)unused;
-	while ((got = read(pipe_fd, text + length, sizeof(text) - 1 - length)) > 0 || errno == EINTR) {
+	while ((got = read(pipe_fd, text + length, sizeof(text) - 1 - length)) > 0) {
 		char *line = text, *end;
 
-		length += got > 0 ? (size_t)got : 0;
+		length += (size_t)got;
 		text[length] = 0;
 		for (; (end = strchr(line, '\n')); line = end + 1) {
-			struct event event;
-
 			*end = 0;
-			if (parse(line, &event))
-				report(&event);
-			else
-				say("\"ev\":\"note\",\"what\":\"trace\",\"text\":\"%s\"", quote((char[256]){ 0 }, 256, line, strlen(line)));
+			if (!event_translate(line, out, sizeof(out)))
+				say("\"ev\":\"note\",\"what\":\"trace\",\"text\":\"%s\"", quote(out, sizeof(out), line, strlen(line)));
+			else if (*out)
+				say("%s", out);
 		}
 		length -= (size_t)(line - text);
 		if (length == sizeof(text) - 1) /* no line of the kernel's is that long */

@@ -2,6 +2,7 @@
 #ifndef WATCHER_H
 #define WATCHER_H
 
+#include "quote.h"
 #include "records.h"
 
 #include <stdbool.h>
@@ -17,7 +18,6 @@ int port_fd(void);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_at(int64_t t_ns, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void say_fail(bool fatal, const char *what, int error);
-const char *quote(char *out, size_t size, const char *text, size_t length);
 #define SECONDS "%lld.%06d"
 #define SECONDS_OF(ns) (long long)((ns) / 1000000000), (int)((ns) % 1000000000 / 1000)
 
