@@ -225,7 +225,7 @@ def test_the_table_says_what_helps(tmp_path: Path) -> None:
     )
     assert table.kernels == ("debian:5.10", "debian:6.1")
     assert table.sentence == (
-        "2 kernels: better than stock on each kernel that it applies to: ext4, min_ttl_ms=1000; it depends on the kernel: zram"
+        "2 kernels: better than stock on each kernel that it applies to: ext4, min_ttl_ms=1000; shown on some kernels only: zram"
     )
     old, new = table.answers
     assert old == (

@@ -142,7 +142,7 @@ def test_the_number_of_runs_is_about_right() -> None:
 
 def test_needs_says_it_in_words() -> None:
     five = needs(closed([30, 31, 32, 30, 29]))
-    assert five.startswith("with 5 runs a side the smallest possible two-sided p is 0.008; ")
+    assert five.startswith("with 5 runs a side the smallest possible two-sided p is 0.0079; ")
     assert "factor of 2 takes about" in str(five)
     assert "no difference can be shown; that takes 4 a side" in str(needs(closed([30, 31])))
     assert "1 run a side" in str(needs(closed([30])))
@@ -151,8 +151,8 @@ def test_needs_says_it_in_words() -> None:
 
 
 def test_p_in_words() -> None:
-    assert [p_words(p) for p in (1, 0.333, 0.0951, 0.05, 0.00794, 1e-9)] == [
-        "1.00", "0.33", "0.10", "0.05", "0.008", "below 0.0001",
+    assert [p_words(p) for p in (1, 0.333, 0.0996, 0.0476, 0.00794, 1e-9)] == [
+        "1.00", "0.33", "0.10", "0.048", "0.0079", "below 0.0001",
     ]  # fmt: skip
 
 

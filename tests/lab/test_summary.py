@@ -106,7 +106,7 @@ def test_better_and_worse_need_a_rank_test() -> None:
     better = versus("stock", stock, [made.run(stall) for stall in (1.0, 2.0, 3.0, 4.0, 8.2)])
     assert (better.verdict, better.superiority) == ("better", 1.0)
     assert (better.ratio or 1) < 0.1
-    assert better.words == "better with 5 runs (p = 0.008)"
+    assert better.words == "better with 5 runs (p = 0.0079)"
     worse = versus("stock", stock, [made.run(121 + n, open_end=True) for n in range(5)])
     assert (worse.verdict, worse.bound) == ("worse", "at least")
     assert (worse.ratio or 0) > 3
@@ -120,7 +120,7 @@ def test_few_runs_can_show_nothing() -> None:
     assert found.verdict == "no difference shown"
     assert found.words == "no difference can be shown with 3 runs; that takes 4 a side"
     uneven = versus("stock", [made.run(60.0 + n) for n in range(5)], [made.run(1.0 + n) for n in range(4)])
-    assert uneven.words == "better with 4 against 5 runs (p = 0.02)"
+    assert uneven.words == "better with 4 against 5 runs (p = 0.016)"
 
 
 def test_two_bounds_have_no_ratio() -> None:
@@ -134,7 +134,10 @@ def test_two_bounds_have_no_ratio() -> None:
 def test_a_panic_is_not_ranked_among_stalls() -> None:
     stock = [made.run(stall) for stall in FIVE]
     panics = [made.run(3.0, outcome="panic", why="the kernel gave up", measured_s=12.2, kills=())] * 5
-    assert summarise(panics, Setup()).sentence == "panic: 5 of 5 runs; the kernel gave up after 12.2 s (12.2-12.2); 0 OOM kills (0-0)"
+    assert (
+        summarise(panics, Setup()).sentence
+        == "panic: 5 of 5 runs; the kernel gave up after 12.2 s (12.2-12.2); 0 OOM kills (0-0)"
+    )
     assert summarise(panics, Setup()).longest_stall_s is None
     found = versus("stock", stock, panics)
     assert (found.verdict, found.p) == ("not compared", None)

@@ -154,10 +154,10 @@ def needs(times: Sequence[Time]) -> str | None:
 
 
 def p_words(p: float) -> str:
-    """`0.008`, `0.33`, `below 0.0001`."""
+    """`0.0079`, `0.33`, `below 0.0001`."""
     if p < 0.0001:
         return "below 0.0001"
-    return f"{p:.2f}" if p >= 0.095 else f"{p:.1g}"
+    return f"{p:.2f}" if p >= 0.0995 else f"{p:.2g}"
 
 
 def distribution(times: Sequence[Time]) -> Steps | None:

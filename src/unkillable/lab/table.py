@@ -128,7 +128,7 @@ def _overall(cells: Sequence[CellResult], baseline: str) -> str:
         parts.append(f"worse on each: {', '.join(worse)}")
     mixed = [name for name in tried if name not in better and name not in worse and _ever(tried[name])]
     if mixed:
-        parts.append(f"it depends on the kernel: {', '.join(mixed)}")
+        parts.append(f"shown on some kernels only: {', '.join(mixed)}")
     if not parts:
         parts.append(f"no variation is shown to differ from {baseline}" if tried else "could not tell")
     return f"{len(kernels)} {'kernel' if len(kernels) == 1 else 'kernels'}: {'; '.join(parts)}"

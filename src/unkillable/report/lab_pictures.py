@@ -121,7 +121,7 @@ def timelines(cells: Sequence[CellResult]) -> Figure:
     """Small multiples: a lane for each run, a panel for each cell."""
     sheet = _Sheet(cells, lambda cell: len(cell.runs) + 0.7)
     alone = sheet.variations == [""]
-    longest = max((run.measured_s for cell in cells for run in cell.runs), default=1.0)
+    longest = max([1.0, *(run.measured_s for cell in cells for run in cell.runs)])
 
     def paint(axes: Axes, cell: CellResult, top: float) -> None:
         if not cell.runs:

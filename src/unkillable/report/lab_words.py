@@ -125,7 +125,7 @@ def outcomes(summary: Summary) -> str:
 
 
 def against(cell: CellResult) -> str:
-    """`better, 0.13 x, p = 0.008`; empty for the baseline itself."""
+    """`better, 0.13 x, p = 0.0079`; empty for the baseline itself."""
     versus = cell.versus
     if versus is None or versus.p is None:
         return "; ".join(filter(None, (versus.words if versus else "", cell.reason)))

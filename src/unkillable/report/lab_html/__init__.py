@@ -6,6 +6,7 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from markupsafe import Markup
@@ -21,7 +22,10 @@ from unkillable.report.html.templates import style
 from unkillable.report.lab_html.templates import fill, sheet
 from unkillable.report.lab_svg import svg
 
-__all__ = ["comparison", "reproduction"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["comparison", "drawings", "reproduction"]
 
 _CELLS, _RUNS = 300, 100
 """Cells, and runs of each, on a page; the JSON document has all."""
@@ -61,10 +65,7 @@ def reproduction(found: Reproduction) -> str:
 
 def comparison(found: Comparison) -> str:
     """The page of `unkillable compare`."""
-    cells = [msgspec.structs.replace(cell, runs=cell.runs[:_RUNS]) for cell in found.cells[:_CELLS]]
-    lines = pictures.latencies(pictures.of_kernels(found))
-    has_runs = any(cell.runs for cell in cells)
-    applied = [cell for cell in cells if cell.applies]
+    cells = _shown(found)
     return _page(
         "comparison.html",
         c=found,
@@ -74,11 +75,39 @@ def comparison(found: Comparison) -> str:
         rows=rows,
         command=command,
         setup_words=_setup,
-        longest=_picture(pictures.longest(cells), "longest", "Longest time without an answer", _medians(applied)) if has_runs else "",
-        timelines=_picture(pictures.timelines(cells), "timelines", "When the canary was answered", _medians(applied)) if has_runs else "",
-        latencies=_picture(lines, "latencies", "SIGKILL to exit on each kernel", _gone(
-            [cell for cell in cells if cell.variation == found.baseline])) if lines else "",
-    )  # fmt: skip
+        **{"longest": "", "timelines": "", "latencies": ""} | _drawn(found),
+    )
+
+
+def drawings(found: Comparison) -> dict[str, str]:
+    """The pictures of a comparison as files of their own: name to SVG, in light and dark."""
+    css = f"{style('picture.css')}\n{sheet('picture.css')}"
+    return {f"{name}.svg": drawing for name, drawing in _drawn(found, css).items()}
+
+
+def _shown(found: Comparison) -> list[CellResult]:
+    return [msgspec.structs.replace(cell, runs=cell.runs[:_RUNS]) for cell in found.cells[:_CELLS]]
+
+
+def _drawn(found: Comparison, css: str = "") -> dict[str, Markup]:
+    """What can be drawn of a comparison."""
+    cells = _shown(found)
+    if not any(cell.runs for cell in cells):
+        return {}
+    figures = {
+        "longest": (pictures.longest(cells), "Longest time without an answer", _medians(cells)),
+        "timelines": (pictures.timelines(cells), "When the canary was answered", _medians(cells)),
+        "latencies": (
+            pictures.latencies(pictures.of_kernels(found)),
+            "SIGKILL to exit on each kernel",
+            _gone([cell for cell in cells if cell.variation == found.baseline]),
+        ),
+    }
+    return {
+        name: _picture(figure, name, title, description, css)
+        for name, (figure, title, description) in figures.items()
+        if figure is not None
+    }
 
 
 def _page(name: str, **values: object) -> str:
@@ -87,8 +116,8 @@ def _page(name: str, **values: object) -> str:
     return fill(name, css=css, css_hash=f"sha256-{digest}", words=words, **values)
 
 
-def _picture(figure: object, ident: str, title: str, description: str) -> Markup:
-    return Markup(svg(figure, ident, title, description))  # type: ignore[arg-type]  # noqa: S704  our own drawing, escaped
+def _picture(figure: Figure, ident: str, title: str, description: str, css: str = "") -> Markup:
+    return Markup(svg(figure, ident, title, description, css))  # noqa: S704  our own drawing, escaped
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
