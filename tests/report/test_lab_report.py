@@ -93,7 +93,7 @@ def test_the_headline_has_the_colour_of_its_outcome() -> None:
 
 
 def test_a_comparison_has_a_table_for_each_kernel() -> None:
-    text = lab_text.comparison(lab_given.comparison(), columns=140)
+    text = lab_text.comparison(lab_given.comparison(), columns=220)
     for words in (
         "AGAINST stock",
         "  debian:6.1: stock: stalled; better: min_ttl_ms=1000",
