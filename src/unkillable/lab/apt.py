@@ -1,237 +1,284 @@
-"""Debian packages of any suite and architecture, by the apt of this machine with a private configuration.
-
-The mirrors, proxies and keys are the machine's; only the suite is another.  Nothing is installed, and apt verifies what it
-fetches as it always does.
-"""
+"""Debian packages of any suite and architecture, through a private apt root on the mirror that the machine uses."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from unkillable.errors import UserError
-from unkillable.lab.cache import digest, entry, lock, root
+from unkillable.lab import cache, commands
+from unkillable.lab.aptsources import Mirror, mirrors
 
-FRESH = 86_400.0
-"""Seconds after which an index is fetched anew."""
-_UPDATE_S, _FETCH_S, _UNPACK_S = 300.0, 1800.0, 600.0
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-_SECURITY = "-security"
+DAY = 86_400.0
+"""Seconds after which an index is fetched again, if it is needed for something that is not in the cache."""
+_LARGEST = 1 << 29
+"""Bytes of an unpacked index; sid has 60 MiB."""
+_UPDATE = 600.0
+_DOWNLOAD = 3600.0
+"""Seconds; a linux-source of 160 MB over a slow line."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:-]*")
+
+_CONFIG = """\
+#clear APT::Architectures;
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Post-Invoke;
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};
+APT::Default-Release "";
+APT::Get::AllowUnauthenticated "false";
+APT::Sandbox::User "root";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+Acquire::GzipIndexes "true";
+Acquire::IndexTargets::deb::Packages::KeepCompressedAs "lz4";
+Dir::State "{root}";
+Dir::State::lists "{root}/lists";
+Dir::State::status "{root}/status";
+Dir::Cache "{root}/cache";
+Dir::Cache::archives "{root}/cache/archives";
+Dir::Etc::sourcelist "{root}/mirror.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+"""
+"""Read after the machine's own configuration, which keeps its proxies, passwords and keys.  Architectures are named, so
+that dpkg is not asked for the machine's.  The sandbox user cannot reach a cache in a home directory."""
 
 
-class Package(msgspec.Struct, frozen=True, array_like=True):
-    """A row of a suite's index."""
+class NotServed(UserError):
+    """A suite or an architecture of it that the mirror does not have."""
+
+
+class Package(msgspec.Struct, frozen=True):
+    """A stanza of an index."""
 
     name: str
     version: str
+    arch: str
+    """Debian's, or `all`."""
     sha256: str
-    depends: str = ""
-    size: int = 0
-    """Bytes of the .deb."""
+    depends: tuple[tuple[str, ...], ...] = ()
+    """Names, without versions, of what it (pre-)depends on: of each group one is enough."""
+    provides: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[int, ...]:
-        """Compares versions of kernels: all numbers before the `~` of a backport, then whether it is one."""
-        upstream, _, rest = self.version.partition("~")
-        return (*(int(part) for part in re.findall(r"\d+", upstream)), 0 if rest else 1)
+    def told(self) -> str:
+        """For a provenance: name, version, SHA-256 of the .deb."""
+        return f"{self.name} {self.version} {self.sha256}"
 
 
-class Archive:
-    """The packages of one suite for one architecture."""
+class Archive(msgspec.Struct, frozen=True):
+    """One suite for one architecture.  What is in the cache is used without asking the mirror."""
 
-    def __init__(self, suite: str, debian_arch: str) -> None:
-        self.suite = suite
-        self.arch = debian_arch
-        self.home = root() / "apt" / f"{suite}-{debian_arch}"
-
-    @property
-    def packages(self) -> Mapping[str, Package]:
-        """Name to package, the newest version of each."""
-        return _index(self.suite, self.arch)
+    suite: str
+    arch: str
+    root: Path
+    """Private apt root."""
 
     def find(self, pattern: str) -> list[Package]:
-        """Packages whose whole name matches, the newest last."""
-        wanted = re.compile(pattern)
-        found = [package for name, package in self.packages.items() if wanted.fullmatch(name)]
-        return sorted(found, key=lambda package: package.key)
+        """The packages whose whole name matches a regular expression, the oldest version first."""
+        found = [_package(stanza) for stanza in _stanzas(_text(self._index()), pattern)]
+        return sorted(found, key=lambda package: (package.name, version_key(package.version)))
 
-    def get(self, name: str) -> Package:
-        package = self.packages.get(name)
+    def providers(self, virtual: str) -> list[Package]:
+        """The packages that provide a virtual one."""
+        text = _text(self._index())
+        heads = re.finditer(rb"\nProvides:[^\n]*[ ,]" + re.escape(virtual.encode()) + rb"[ ,(\n]", text)
+        return [_package(_around(text, head.start())) for head in heads]
+
+    def fetch(self, name: str, version: str | None = None) -> Path:
+        """Directory of the unpacked package, of the newest version unless one is given."""
+        if version is not None and (known := cache.root() / "deb" / self._key(name, version)).exists():
+            return known
+        package = self._newest(name, version)
+        if package is None or not (cache.root() / "deb" / self._key(name, package.version)).exists():
+            # The version of an old index may be gone from the mirror.
+            self.refresh()
+            package = self._newest(name, version)
         if package is None:
-            raise UserError(f"{name}: no such package for {self.arch} in Debian {self.suite}")
-        return package
+            raise UserError(f"{self.suite} has no package {name}{f' {version}' if version else ''} for {self.arch}")
+        return self.unpacked(package)
 
-    def fetch(self, name: str) -> Path:
-        """The package, unpacked, in the cache."""
-        package = self.get(name)
-        key = f"{name}_{digest(package.version, self.arch, package.sha256)}"
-        return entry("deb", key, lambda path: self._fetch(package, path))
+    def unpacked(self, package: Package) -> Path:
+        """Directory of an unpacked package."""
 
-    def _fetch(self, package: Package, path: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            wanted = f"{package.name}:{self.arch}={package.version}"
-            self._apt(["download", wanted], _FETCH_S, Path(folder))
-            debs = list(Path(folder).glob("*.deb"))
-            if len(debs) != 1:
-                raise UserError(f"{wanted}: apt-get download brought {len(debs)} files")
-            _run([_need("dpkg-deb"), "-x", str(debs[0]), str(path)], _UNPACK_S)
+        def make(path: Path) -> None:
+            wanted = f"{package.name}={package.version}"
+            _apt(self.root, "download", wanted, folder=path.parent, seconds=_DOWNLOAD)
+            (deb,) = path.parent.glob("*.deb")
+            path.mkdir()
+            commands.run(("dpkg-deb", "--extract", deb, path), "dpkg", seconds=_DOWNLOAD)
 
-    def update(self) -> None:
-        """Fetches the index, unless it is fresh; an old one is good enough where the mirror is out of reach."""
-        with lock(f"apt-{self.suite}-{self.arch}"):
-            stamp = self.home / "index.msgpack"
-            if stamp.exists() and time.time() - stamp.stat().st_mtime < FRESH:
-                return
-            try:
-                self._configure()
-                self._apt(["update"], _UPDATE_S, self.home)
-                self._write_index(stamp)
-            except UserError:
-                if not stamp.exists():
-                    raise
+        return cache.entry("deb", self._key(package.name, package.version), make)
 
-    def _configure(self) -> None:
-        for part in ("etc/apt/preferences.d", "state/lists/partial", "cache/archives/partial"):
-            (self.home / part).mkdir(parents=True, exist_ok=True)
-        (self.home / "status").touch()
-        keyring = f" signed-by={_KEYRING}" if Path(_KEYRING).exists() else ""
-        site = _site(self.suite)
-        (self.home / "sources.list").write_text(f"deb [arch={self.arch}{keyring}] {site} {self.suite} main\n")
-        (self.home / "apt.conf").write_text(_CONF.format(home=self.home, arch=self.arch))
-
-    def _apt(self, words: list[str], seconds: float, where: Path) -> str:
-        config = {**os.environ, "APT_CONFIG": str(self.home / "apt.conf"), "LC_ALL": "C"}
+    def refresh(self, age: float = DAY) -> None:
+        """Fetches the index again if it is older than `age` seconds and the mirror can be reached."""
+        stamp = self.root / "updated"
+        if stamp.exists() and time.time() - stamp.stat().st_mtime < age:
+            return
         try:
-            # The machine's own configuration is read last, and may want its lists compressed.
-            return _run([_need("apt-get"), "-qq", "-oAcquire::GzipIndexes=false", *words], seconds, where, config)
-        except UserError as error:
-            text = str(error)
-            if "does not have a Release file" in text or "404" in text:
-                raise UserError(f"Debian {self.suite}: the mirror does not serve that suite any more, or not yet") from error
+            self._update()
+        except NotServed:
             raise
+        except UserError:
+            if not stamp.exists():
+                raise
 
-    def _write_index(self, target: Path) -> None:
-        newest: dict[str, Package] = {}
-        for package in _read_lists(self.home / "state" / "lists"):
-            known = newest.get(package.name)
-            if known is None or package.key > known.key:
-                newest[package.name] = package
-        if not newest:
-            raise UserError(f"Debian {self.suite} has no packages for {self.arch}")
-        aside = target.with_suffix(".new")
-        aside.write_bytes(msgspec.msgpack.encode(list(newest.values())))
-        aside.replace(target)
-        shutil.rmtree(self.home / "state" / "lists", ignore_errors=True)
+    def _newest(self, name: str, version: str | None) -> Package | None:
+        if not _NAME.fullmatch(name):
+            raise UserError(f"{name}: not a name of a Debian package")
+        found = [one for one in self.find(re.escape(name)) if version in (None, one.version)]
+        return found[-1] if found else None
 
+    def _key(self, name: str, version: str) -> str:
+        return f"{name}_{version}_{self.arch}"
 
-_CONF = """\
-Dir "{home}";
-Dir::Etc::Parts "/etc/apt/apt.conf.d";
-Dir::Etc::sourcelist "{home}/sources.list";
-Dir::Etc::sourceparts "/dev/null";
-Dir::Etc::preferencesparts "{home}/etc/apt/preferences.d";
-Dir::State "{home}/state";
-Dir::State::status "{home}/status";
-Dir::Cache "{home}/cache";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-APT::Architecture "{arch}";
-APT::Architectures {{ "{arch}"; }};
-APT::Sandbox::User "root";
-APT::Get::AllowUnauthenticated "false";
-Acquire::Languages "none";
-Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-Acquire::Retries "2";
-APT::Update::Pre-Invoke {{}};
-APT::Update::Post-Invoke {{}};
-APT::Update::Post-Invoke-Success {{}};
-"""
+    def _index(self) -> Path:
+        found = [*(self.root / "lists").glob("*_Packages*")]
+        if not found:
+            raise NotServed(f"the mirror has no {self.suite} for {self.arch}")
+        return found[0]
 
+    def _update(self) -> None:
+        with cache.errors_told("fetching an index"):
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            with cache.locked(self.root.with_name(f".{self.root.name}.lock")):
+                for place in ("lists/partial", "cache/archives/partial"):
+                    (self.root / place).mkdir(parents=True, exist_ok=True)
+                (self.root / "status").touch()
+                (self.root / "apt.conf").write_text(_CONFIG.format(arch=self.arch, root=self.root))
+                self._from_mirrors()
+                (self.root / "updated").touch()
 
-@cache
-def archive(suite: str, debian_arch: str) -> Archive:
-    """A suite's packages; its index is fetched on first use."""
-    return Archive(suite, debian_arch)
+    def _from_mirrors(self) -> None:
+        security = self.suite.endswith("-security")
+        places = [mirror for mirror in mirrors() if mirror.security == security]
+        problem = NotServed(f"{self.suite}: apt has no mirror of Debian's security updates configured")
+        for mirror in places:
+            try:
+                self._from(mirror)
+            except NotServed as error:
+                problem = error
+            else:
+                return
+        raise problem
 
-
-@cache
-def _index(suite: str, debian_arch: str) -> dict[str, Package]:
-    source = archive(suite, debian_arch)
-    source.update()
-    rows = msgspec.msgpack.decode((source.home / "index.msgpack").read_bytes(), type=list[Package])
-    return {row.name: row for row in rows}
-
-
-def _read_lists(folder: Path) -> Iterator[Package]:
-    for path in sorted(folder.glob("*_Packages")):
-        fields: dict[str, str] = {}
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line == "\n":
-                    if "Package" in fields:
-                        yield _package(fields)
-                    fields = {}
-                elif line[0] != " ":
-                    name, _, value = line.partition(": ")
-                    fields[name] = value.rstrip("\n")
-        if "Package" in fields:
-            yield _package(fields)
+    def _from(self, mirror: Mirror) -> None:
+        (self.root / "mirror.sources").write_text(mirror.source(self.suite))
+        _apt(self.root, "update", seconds=_UPDATE)
+        releases = (self.root / "lists").glob("*Release")
+        if not any(re.search(rb"^Origin: Debian( Backports)?$", path.read_bytes(), re.MULTILINE) for path in releases):
+            raise NotServed(f"{self.suite}: {mirror.uri} is no mirror of Debian")
+        self._index()
 
 
-def _package(fields: Mapping[str, str]) -> Package:
-    depends = ", ".join(fields[name] for name in ("Pre-Depends", "Depends") if name in fields)
-    size = fields.get("Size", "0")
-    return Package(fields["Package"], fields["Version"], fields.get("SHA256", ""), depends, int(size) if size.isdigit() else 0)
+def archive(suite: str, debian_arch: str, *, age: float | None = None) -> Archive:
+    """A suite for an architecture; NotServed if the mirror does not have it.
+
+    Its index is fetched if there is none yet, and also if it is older than `age` seconds where that is given.
+    """
+    for word in (suite, debian_arch):
+        if not _WORD.fullmatch(word):
+            raise UserError(f"{word}: not a name of a suite or an architecture")
+    opened = Archive(suite, debian_arch, cache.root() / "apt" / f"{suite}-{debian_arch}")
+    if age is not None or not (opened.root / "updated").exists():
+        opened.refresh(DAY if age is None else age)
+    return opened
 
 
-@cache
-def _sites() -> tuple[str, str]:
-    """The addresses that this machine gets Debian and its security updates from."""
-    shown = _run([_need("apt-get"), "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(RELEASE)|$(REPO_URI)"], 30)
-    usual = security = ""
-    for line in shown.splitlines():
-        origin, label, release, site = (line.split("|") + [""] * 4)[:4]
-        if origin != "Debian":
-            continue
-        if "Security" in label or release.endswith(_SECURITY):
-            security = security or site
-        elif "Backports" not in label:
-            usual = usual or site
-    if not usual:
-        raise UserError("no Debian mirror is configured on this machine: apt-get update, or give a kernel by its path")
-    # Mirrors of the whole archive have the security updates beside it.
-    return usual, security or re.sub(r"debian/?$", "debian-security/", usual)
+def version_key(version: str) -> tuple[object, ...]:
+    """Orders Debian's versions as dpkg does: `~` before the end, the end before letters, letters before the rest."""
+    epoch, colon, rest = version.partition(":")
+    upstream, _, revision = (rest if colon else version).rpartition("-")
+    parts = (upstream, revision) if upstream else (revision, "0")
+    return (int(epoch) if colon and epoch.isdecimal() else 0, *(_ordered(part) for part in parts))
 
 
-def _site(suite: str) -> str:
-    return _sites()[1 if suite.endswith(_SECURITY) else 0]
+def _ordered(part: str) -> tuple[tuple[tuple[int, ...], int], ...]:
+    pairs = re.findall(r"(\D*)(\d*)", part)
+    return tuple(((*(_weight(char) for char in text), 0), int(number or 0)) for text, number in pairs)
 
 
-def _need(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        raise UserError(f"{program} is not installed: kernels come as Debian packages; give one by its path instead")
-    return path
+def _weight(char: str) -> int:
+    if char == "~":
+        return -1
+    return ord(char) if char.isalpha() else ord(char) + 256
 
 
-def _run(argv: list[str], seconds: float, where: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+def _apt(root: Path, *argv: str, seconds: float, folder: Path | None = None) -> None:
+    """Runs apt-get; its errors, which may follow each other, tell what is not served."""
+    program = commands.find("apt-get", "apt")
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, cwd=where,
-            env=environment, stdin=subprocess.DEVNULL,
+            (program, "-q=2", "-c", str(root / "apt.conf"), *argv),
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
+            env=os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{Path(argv[0]).name} {' '.join(argv[2:4])}: no answer within {seconds:.0f} s") from error
-    if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.startswith("E: ")] or done.stderr.splitlines()[-1:]
-        raise UserError(f"{Path(argv[0]).name} {argv[-1]}: {said[0] if said else 'failed without a word'}")
-    return done.stdout
+        raise UserError(f"apt-get {' '.join(argv)} took longer than {seconds:.0f} s; is the mirror reachable?") from error
+    if done.returncode == 0:
+        return
+    told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("E: ")]
+    reason = "".join(char if char.isprintable() else "?" for char in (told or ["E: it failed"])[0][3:])[:300]
+    kind = NotServed if "does not have a Release file" in reason or " 404 " in reason else UserError
+    raise kind(f"{root.name}: {reason}")
+
+
+@lru_cache(maxsize=1)
+def _unpacked(path: Path, _changed: int) -> bytes:
+    """An index; the last one is kept, as several searches of the same follow each other."""
+    import lz4.frame
+
+    data = path.read_bytes()
+    if path.suffix == ".lz4":
+        data = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=_LARGEST)
+    return b"\n" + data
+
+
+def _text(path: Path) -> bytes:
+    return _unpacked(path, path.stat().st_mtime_ns)
+
+
+def _stanzas(text: bytes, pattern: str) -> Iterator[bytes]:
+    for head in re.finditer(rb"\nPackage: (?:" + pattern.encode() + rb")\n", text):
+        yield _around(text, head.start())
+
+
+def _around(text: bytes, place: int) -> bytes:
+    """The stanza that a place is in."""
+    start, end = text.rfind(b"\n\n", 0, place + 1), text.find(b"\n\n", place + 1)
+    return text[max(start, 0) : len(text) if end < 0 else end]
+
+
+def _package(stanza: bytes) -> Package:
+    lines = (line.partition(": ") for line in stanza.decode(errors="replace").splitlines())
+    fields = {name: value for name, _, value in lines}
+    depends = ", ".join(fields[name] for name in ("Pre-Depends", "Depends") if name in fields)
+    return Package(
+        name=fields.get("Package", ""),
+        version=fields.get("Version", ""),
+        arch=fields.get("Architecture", ""),
+        sha256=fields.get("SHA256", ""),
+        depends=tuple(_names(group, "|") for group in depends.split(",") if group.strip()),
+        provides=_names(fields.get("Provides", ""), ","),
+    )
+
+
+def _names(text: str, separator: str) -> tuple[str, ...]:
+    """Names without versions `(>= 1)` and architectures `:any`."""
+    return tuple(re.split(r"[\s(:\[]", word.strip(), maxsplit=1)[0] for word in text.split(separator) if word.strip())
