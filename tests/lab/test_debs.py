@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,25 +16,31 @@ from unkillable.lab.apt import Package
 from unkillable.lab.arch import find
 
 INDEX = {
-    name: Package(name, "1", "", depends)
+    name: Package(name, "1", "amd64", "", tuple(tuple(group.split("|")) for group in depends.split()))
     for name, depends in {
-        "earlyoom": "init-system-helpers (>= 1.54~), lsb-base (>= 3.2-14), libc6 (>= 2.34)",
+        "earlyoom": "init-system-helpers lsb-base libc6",
         "libc6": "libgcc-s1",
-        "libgcc-s1": "gcc-12-base (= 12.2.0), libc6 (>= 2.35)",
+        "libgcc-s1": "gcc-12-base libc6",
         "gcc-12-base": "",
         "lsb-base": "sysvinit-utils",
         "init-system-helpers": "perl-base",
         "sysvinit-utils": "libc6",
         "perl-base": "libc6",
-        "tool": "awk, nothing | mawk:any (>> 1) | gawk, libc6 [linux-any]",
+        "tool": "awk nothing|mawk|gawk libssl3 libc6",
         "mawk": "",
         "gawk": "",
+        "libssl3t64": "libc6",
     }.items()
 }
 
 
+def look(names: Sequence[str]) -> Mapping[str, Package]:
+    roles = {"libssl3": "libssl3t64"}
+    return {name: INDEX[roles.get(name, name)] for name in names if roles.get(name, name) in INDEX}
+
+
 def names(*wanted: str) -> list[str]:
-    return [package.name for package in debs.closure(INDEX, wanted)]
+    return [package.name for package in debs.closure(look, wanted)]
 
 
 def test_libraries_come_along_and_what_scripts_need_does_not() -> None:
@@ -43,18 +49,23 @@ def test_libraries_come_along_and_what_scripts_need_does_not() -> None:
 
 
 def test_alternatives_versions_and_roles() -> None:
-    assert names("tool") == ["gcc-12-base", "libc6", "libgcc-s1", "mawk", "tool"]
-    assert names("tool", "gawk", "tool") == ["gawk", "gcc-12-base", "libc6", "libgcc-s1", "mawk", "tool"]
+    assert names("tool") == ["gcc-12-base", "libc6", "libgcc-s1", "libssl3t64", "mawk", "tool"]
+    assert names("mawk", "gawk", "mawk") == ["gawk", "mawk"]
+    assert names("libssl3") == ["gcc-12-base", "libc6", "libgcc-s1", "libssl3t64"]
 
 
 def test_what_is_no_package_or_too_much_is_refused() -> None:
     with pytest.raises(UserError, match="earlyom: Debian has no such package"):
         names("earlyoom", "earlyom")
-    chain = {f"p{n}": Package(f"p{n}", "1", "", f"p{n + 1}") for n in range(debs.MAX_PACKAGES)}
-    assert len(debs.closure(chain, ["p0"])) == debs.MAX_PACKAGES
-    chain |= {f"p{debs.MAX_PACKAGES}": Package("last", "1", "")}
+    chain = {f"p{n}": Package(f"p{n}", "1", "amd64", "", ((f"p{n + 1}",),)) for n in range(debs.MAX_PACKAGES)}
+
+    def along(names: Sequence[str]) -> Mapping[str, Package]:
+        return {name: chain[name] for name in names if name in chain}
+
+    assert len(debs.closure(along, ["p0"])) == debs.MAX_PACKAGES
+    chain[f"p{debs.MAX_PACKAGES}"] = Package("last", "1", "amd64", "")
     with pytest.raises(UserError, match="more than 200 packages"):
-        debs.closure(chain, ["p0"])
+        debs.closure(along, ["p0"])
 
 
 def test_both_layouts_end_in_usr(tmp_path: Path) -> None:
@@ -120,8 +131,9 @@ def test_earlyoom_runs_in_its_tree(real: Callable[[str, str], Path]) -> None:
     assert (tree / "usr/bin/earlyoom").is_file()
     if os.geteuid() != 0 or os.uname().machine != "x86_64":
         pytest.skip("needs root on x86_64")
+    # Its libraries are found; then it misses /proc.
     shown = subprocess.run(
-        ["chroot", tree, "/usr/bin/earlyoom", "-v"], capture_output=True, text=True, timeout=20, check=True
+        ["chroot", tree, "/usr/bin/earlyoom", "-v"], capture_output=True, text=True, timeout=20, check=False
     )
-    assert "earlyoom" in shown.stdout + shown.stderr
+    assert shown.stderr.startswith("earlyoom v1."), shown
     assert [kind for kind, _ in debs.provenance(("earlyoom",), find("x86_64"))] == ["package"] * 4

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from unkillable.errors import UserError
-from unkillable.lab.apt import Package, archive
+from unkillable.lab.apt import Archive, Package, archive
 from unkillable.lab.arch import Arch
 from unkillable.lab.cache import digest, entry
 
@@ -36,56 +36,69 @@ _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libo32")
 """Directories that are links to their like in /usr, in packages of trixie and in every system since bookworm."""
 
 
+Look = Callable[[Sequence[str]], Mapping[str, Package]]
+"""Names to the packages of that name; a role's name to the package that plays it, if that is only one."""
+
+
 def tree(packages: Sequence[str], arch: Arch) -> Path:
     """A directory with the files of packages and of all that they depend on, kept in the cache."""
-    source = archive(suite(arch), arch.debian)
-    wanted = closure(source.packages, packages)
-    key = digest(_VERSION, arch.debian, *(f"{one.name} {one.version} {one.sha256}" for one in wanted))
-    return entry("packages", key, lambda path: _make(path, [source.fetch(one.name) for one in wanted]))
+    source = _source(arch)
+    wanted = closure(_look(source), packages)
+    key = digest(_VERSION, arch.debian, *(one.told for one in wanted))
+    return entry(
+        "packages", key, lambda path: _make(path, [source.fetch(one.name, one.version) for one in wanted])
+    )
 
 
 def provenance(packages: Sequence[str], arch: Arch) -> tuple[tuple[str, str], ...]:
     """(`package`, name version sha256) of all that `tree` unpacks."""
-    wanted = closure(archive(suite(arch), arch.debian).packages, packages) if packages else ()
-    return tuple(("package", f"{one.name} {one.version} {one.sha256}") for one in wanted)
+    wanted = closure(_look(_source(arch)), packages) if packages else ()
+    return tuple(("package", one.told) for one in wanted)
 
 
-def suite(arch: Arch) -> str:
-    """The Debian suite that packages come from."""
-    return _SUITES.get(arch.debian, _SUITE)
-
-
-def closure(index: Mapping[str, Package], names: Sequence[str]) -> tuple[Package, ...]:
+def closure(look: Look, names: Sequence[str]) -> tuple[Package, ...]:
     """Packages and what they depend on, by name.
 
-    Of alternatives the first that there is is taken.  A name that is no package is a role (such as `awk`), which the index
-    does not say who plays: it is left out.
+    Of alternatives the first that there is is taken.  A role that several packages can play (such as `awk`) is left out: which
+    one the user wants, the list of packages can say.
     """
     found: dict[str, Package] = {}
-    left = list(names)
+    known = dict(look(names))
     for name in names:
-        if name not in index:
+        if name not in known:
             raise UserError(f"{name}: Debian has no such package for this architecture")
+    left = [known[name] for name in names]
     while left:
-        name = left.pop()
-        if name in found:
-            continue
-        found[name] = index[name]
+        found |= {one.name: one for one in left}
         if len(found) > MAX_PACKAGES:
             raise UserError(
                 f"{', '.join(names)}: more than {MAX_PACKAGES} packages with all that they depend on"
             )
-        left += _needs(index, found[name].depends)
+        groups = [group for one in left for group in one.depends]
+        known |= look([name for group in groups for name in group if name not in known])
+        # A version that is asked for is there: all packages are of one suite.
+        chosen = (next((known[name] for name in group if name in known), None) for group in groups)
+        left = [one for one in chosen if one and one.name not in found and one.name not in _FOR_SCRIPTS]
     return tuple(sorted(found.values(), key=lambda one: one.name))
 
 
-def _needs(index: Mapping[str, Package], depends: str) -> Iterator[str]:
-    for choice in depends.split(","):
-        # A version that is asked for is there: all packages are of one suite.
-        names = (re.split(r"[\s(:\[]", name.strip(), maxsplit=1)[0] for name in choice.split("|"))
-        chosen = next((name for name in names if name in index), None)
-        if chosen is not None and chosen not in _FOR_SCRIPTS:
-            yield chosen
+def _source(arch: Arch) -> Archive:
+    return archive(_SUITES.get(arch.debian, _SUITE), arch.debian)
+
+
+def _look(source: Archive) -> Look:
+    def look(names: Sequence[str]) -> Mapping[str, Package]:
+        if not names:
+            return {}
+        # The newest of each is the last.
+        found = {one.name: one for one in source.find("|".join(map(re.escape, sorted(set(names)))))}
+        for name in set(names) - found.keys():
+            players = {one.name: one for one in source.providers(name)}
+            if len(players) == 1:
+                found[name] = next(iter(players.values()))
+        return found
+
+    return look
 
 
 def _make(target: Path, sources: Sequence[Path]) -> None:
