@@ -18,7 +18,7 @@ from tests.report.test_browser import MEASURE, PHONE, browse
 from tests.report.test_html import Page
 from unkillable.errors import UserError
 from unkillable.lab.setup import Emulator, Module, Root, Setup, Workload
-from unkillable.lab.types import OUTCOMES, Beat, Look, Run, Spread
+from unkillable.lab.types import OUTCOMES, Beat, Exit, Look, Run, Spread
 from unkillable.report import lab_html, lab_pictures, lab_text, lab_words
 
 needs_pictures = pytest.mark.usefixtures("pictures")
@@ -31,12 +31,12 @@ def pictures() -> None:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "reproduction": lambda: lab_html.reproduction(lab_given.reproduction()),
-    "comparison": lambda: lab_html.comparison(lab_given.comparison()),
-    "hostile reproduction": lambda: lab_html.reproduction(lab_given.hostile_reproduction()),
-    "hostile comparison": lambda: lab_html.comparison(lab_given.hostile_comparison()),
-    "long names": lambda: lab_html.comparison(lab_given.hostile_comparison("x" * 5000)),
-    "no run": lambda: lab_html.reproduction(lab_given.reproduction(())),
+    "reproduction": lambda: lab_html.reproduction_page(lab_given.reproduction()),
+    "comparison": lambda: lab_html.comparison_page(lab_given.comparison()),
+    "hostile reproduction": lambda: lab_html.reproduction_page(lab_given.hostile_reproduction()),
+    "hostile comparison": lambda: lab_html.comparison_page(lab_given.hostile_comparison()),
+    "long names": lambda: lab_html.comparison_page(lab_given.hostile_comparison("x" * 5000)),
+    "no run": lambda: lab_html.reproduction_page(lab_given.reproduction(())),
 }
 
 
@@ -68,6 +68,29 @@ def test_the_command_line_is_shown_when_asked_for() -> None:
     full = lab_text.reproduction(found, full=True)
     assert "  qemu-system-x86_64 -append 'a b'\n" in full, "as a shell takes it"
     assert "kernel: linux-image-6.1.0-56-cloud-amd64 6.1.192-2" in full
+
+
+def test_every_kill_and_exit_is_shown_when_asked_for() -> None:
+    kills = (made.kill(91, 20.0, 20.5), made.kill(92, 30.0, None), made.kill(93, 40.0, 41.0, "user"))
+    found = lab_given.reproduction(
+        (made.run(30.0, kills=kills, exits=(Exit(50.0, "churn4", 94, 7), Exit(51.0, "sh", 95, 0, 2))),)
+    )
+    assert "churn1/91" not in lab_text.reproduction(found)
+    full = lab_text.reproduction(found, full=True)
+    for line in (
+        "  run 1      18.000 s  churn1/91 was sent SIGKILL by the OOM killer, and was gone after 0.500 s",
+        "  run 1      28.000 s  churn2/92 was sent SIGKILL by the OOM killer, and was not seen to exit",
+        "  run 1      38.000 s  churn3/93 was sent SIGKILL by a program, and was gone after 1.000 s",
+        "  run 1      48.000 s  churn4/94 died of signal 7",
+        "  run 1      49.000 s  sh/95 exited with status 2",
+    ):
+        assert line + "\n" in full, line
+    many = lab_given.reproduction((made.run(30.0, kills=kills * 100),))
+    assert "100 more" in lab_text.reproduction(many, full=True)
+
+
+def test_an_empty_note_is_none() -> None:
+    assert lab_text.reproduction(lab_given.reproduction(notes=("", "one"))).endswith("\nOne\n")
 
 
 def test_a_disagreement_is_not_hidden() -> None:
@@ -181,13 +204,13 @@ def test_bars_are_what_the_canary_felt() -> None:
 def test_a_run_of_days_is_drawn_in_bounds() -> None:
     beats = tuple(Beat(float(second), 0.1 + 3 * (second % 4 == 0)) for second in range(0, 90_000, 5))
     long = made.run(30.0, beats=beats, began=0.0, measured_s=90_000.0, stalled_at=10.0)
-    page = lab_html.reproduction(lab_given.reproduction((long,)))
+    page = lab_html.reproduction_page(lab_given.reproduction((long,)))
     assert len(page) < 2_000_000
 
 
 @needs_pictures
 def test_pictures_of_a_comparison() -> None:
-    page = lab_html.comparison(lab_given.comparison())
+    page = lab_html.comparison_page(lab_given.comparison())
     found = {
         re.findall(r'aria-labelledby="(\w+)-title', svg)[0]: svg
         for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)
@@ -219,7 +242,7 @@ def test_pictures_of_a_comparison() -> None:
 @needs_pictures
 def test_nobody_killed_is_no_picture() -> None:
     assert lab_pictures.latencies([("6.1", [made.run(30.0, kills=())])]) is None
-    assert 'id="latencies-s"' not in lab_html.reproduction(
+    assert 'id="latencies-s"' not in lab_html.reproduction_page(
         lab_given.reproduction((made.run(30.0, kills=()),))
     )
     assert (
@@ -241,7 +264,7 @@ def test_a_picture_alone_brings_its_colours() -> None:
 def test_without_the_extra_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"matplotlib is not installed: pip install 'unkillable\[lab\]'"):
-        lab_html.reproduction(lab_given.reproduction((made.run(30.0, kills=()),)))
+        lab_html.reproduction_page(lab_given.reproduction((made.run(30.0, kills=()),)))
 
 
 @needs_pictures
@@ -305,20 +328,20 @@ def test_hostile_text_stays_text() -> None:
 @needs_pictures
 def test_what_is_left_out_is_said() -> None:
     many = lab_given.reproduction((made.run(30.0, kills=()),) * 150)
-    page = " ".join(Page(lab_html.reproduction(many)).everything().split())
+    page = " ".join(Page(lab_html.reproduction_page(many)).everything().split())
     assert "50 runs left out here" in page
 
 
 @needs_pictures
 def test_a_page_says_everything() -> None:
-    page = " ".join(Page(lab_html.reproduction(lab_given.reproduction())).everything().split())
+    page = " ".join(Page(lab_html.reproduction_page(lab_given.reproduction())).everything().split())
     for words in (
         "Stalled", "stalled: 5 of 5 runs", "Linux 6.1.0-56-cloud-amd64 (6.1.192)", "no answer for 22.7 s", "looked at",
         "squashfs_readahead, try_to_free_pages", "the dump agrees", "With 5 runs a side", "qemu-system-x86_64 -m 192",
         "linux-image-6.1.0-56-cloud-amd64 6.1.192-2", "The processor is emulated.", "A run with * was looked at",
     ):  # fmt: skip
         assert words in page, words
-    table = " ".join(Page(lab_html.comparison(lab_given.comparison())).everything().split())
+    table = " ".join(Page(lab_html.comparison_page(lab_given.comparison())).everything().split())
     for words in (
         "What helps", "5; 5 still missing", "does not apply: only from Linux 6.1 on", "worse, 3 x, p = 0.0079", "to see whether it helps",
         "> 123.0 (121.0->125.0)", "not run yet", "squashfs, lz4, 4 KiB blocks", "interleaved, seed 1",
@@ -335,7 +358,7 @@ def test_every_outcome_has_a_meaning(outcome: str) -> None:
 def test_a_page_for_every_outcome() -> None:
     for outcome in OUTCOMES:
         run: Run = made.failed(outcome) if outcome.endswith("failed") else made.run(30.0, outcome=outcome)
-        assert Page(lab_html.reproduction(lab_given.reproduction((run,)))).text("h1") == [
+        assert Page(lab_html.reproduction_page(lab_given.reproduction((run,)))).text("h1") == [
             outcome.capitalize()
         ]
 

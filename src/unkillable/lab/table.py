@@ -10,6 +10,9 @@ from unkillable.lab.summary import seconds_words, summarise, versus
 from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import Run
 
+_MOST = 8
+"""Variations that a sentence names for each verdict."""
+
 
 def tabulate(grid: Grid, tool: str = "") -> Comparison:
     """The table of all runs that there are.  The first variation is the baseline."""
@@ -69,6 +72,12 @@ def _with(cells: Sequence[CellResult], verdict: str) -> list[CellResult]:
     return sorted(found, key=median, reverse=verdict == "worse")
 
 
+def _names(names: Sequence[str]) -> str:
+    """The first few: a sentence is no table."""
+    more = len(names) - _MOST
+    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
 def _brief(cell: CellResult) -> str:
     stall = cell.summary.longest_stall_s if cell.summary else None
     if stall is None:
@@ -91,10 +100,10 @@ def _answer(kernel: str, baseline: str, cells: Sequence[CellResult]) -> str:
     for verdict, words in (("better", "better"), ("worse", "worse")):
         found = _with(cells, verdict)
         if found:
-            parts.append(f"{words}: {', '.join(_brief(cell) for cell in found)}")
+            parts.append(f"{words}: {_names([_brief(cell) for cell in found])}")
     same = _with(cells, "no difference shown")
     if same:
-        parts.append(f"no difference shown: {', '.join(cell.variation for cell in same)}")
+        parts.append(f"no difference shown: {_names([cell.variation for cell in same])}")
     other = [
         cell for cell in _with(cells, "not compared") if cell.summary is not None and cell.summary.outcome
     ]
@@ -123,12 +132,12 @@ def _overall(cells: Sequence[CellResult], baseline: str) -> str:
     parts = []
     better, worse = everywhere("better"), everywhere("worse")
     if better:
-        parts.append(f"better than {baseline} on each kernel that it applies to: {', '.join(better)}")
+        parts.append(f"better than {baseline} on each kernel that it applies to: {_names(better)}")
     if worse:
-        parts.append(f"worse on each: {', '.join(worse)}")
+        parts.append(f"worse on each: {_names(worse)}")
     mixed = [name for name in tried if name not in better and name not in worse and _ever(tried[name])]
     if mixed:
-        parts.append(f"shown on some kernels only: {', '.join(mixed)}")
+        parts.append(f"shown on some kernels only: {_names(mixed)}")
     if not parts:
         parts.append(f"no variation is shown to differ from {baseline}" if tried else "could not tell")
     return f"{len(kernels)} {'kernel' if len(kernels) == 1 else 'kernels'}: {'; '.join(parts)}"

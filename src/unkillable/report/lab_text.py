@@ -29,7 +29,7 @@ __all__ = ["comparison", "reproduction"]
 def reproduction(
     found: Reproduction, paint: Style = plain_style, columns: int | None = None, full: bool = False
 ) -> str:
-    """The whole report; `full` adds the exact command line of QEMU and what everything was made of."""
+    """The whole report; `full` adds every kill and exit, what all was made of and the command line of QEMU."""
     wide = columns or width()
     parts = [
         [paint(_role(found.summary), clean(found.summary.sentence))],
@@ -37,6 +37,7 @@ def reproduction(
         _runs(found.runs, paint, wide),
         _looks(found.runs, paint, wide),
         _logs(found.runs, paint),
+        _events(found.runs, paint, wide) if full else [],
         _made_of(found, paint, wide) if full else [],
         _commands([("", found.runs)], paint) if full else [],
         _notes((*((f"{found.summary.needs}.",) if found.summary.needs else ()), *found.notes), paint, wide),
@@ -148,6 +149,45 @@ def _logs(runs: Sequence[Run], paint: Style) -> list[str]:
     return [paint("head", "Logs"), *(f"  run {number}: {clean(path)}" for number, path in kept)]
 
 
+_EVENTS = 200
+"""Kills and exits shown of a run; a guest can make any number."""
+_BY = {"oom": "the OOM killer", "memcg": "the OOM killer of a memory cgroup", "user": "a program"}
+
+
+def _events(runs: Sequence[Run], paint: Style, wide: int) -> list[str]:
+    """Every kill, and every exit that was no kill's, since the workload's start."""
+    lines = []
+    for number, run in enumerate(runs, 1):
+        events = sorted([*_kills(run), *_exits(run)])
+        for at, text in events[:_EVENTS]:
+            lines.append(cut(clean(f"  run {number} {at - (run.began or 0.0):11.3f} s  {text}"), wide))
+        if len(events) > _EVENTS:
+            lines.append(f"  run {number}: {len(events) - _EVENTS} more (--format json lists all)")
+    return [paint("head", "Kills and exits"), *lines] if lines else []
+
+
+def _kills(run: Run) -> list[tuple[float, str]]:
+    found = []
+    for kill in run.kills:
+        end = "was not seen to exit" if kill.latency is None else f"was gone after {kill.latency:.3f} s"
+        who = f"{kill.comm or '?'}/{kill.pid}"
+        found.append((kill.killed_at, f"{who} was sent SIGKILL by {_BY.get(kill.by, kill.by)}, and {end}"))
+    return found
+
+
+def _exits(run: Run) -> list[tuple[float, str]]:
+    killed = {kill.pid for kill in run.kills}
+    return [
+        (
+            one.at,
+            f"{one.who}/{one.pid} "
+            + (f"died of signal {one.signal}" if one.signal else f"exited with status {one.status}"),
+        )
+        for one in run.exits
+        if one.pid not in killed
+    ]
+
+
 def _made_of(found: Reproduction, paint: Style, wide: int) -> list[str]:
     if not found.provenance:
         return []
@@ -173,8 +213,8 @@ def _notes(notes: Sequence[str], paint: Style, wide: int) -> list[str]:
     return [
         paint("dim", line)
         for note in notes
-        for line in wrap(clean(note[0].upper() + note[1:]), "", wide)
         if note
+        for line in wrap(clean(note[0].upper() + note[1:]), "", wide)
     ]
 
 

@@ -25,7 +25,7 @@ from unkillable.report.lab_svg import svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["comparison", "drawings", "reproduction"]
+__all__ = ["comparison_page", "drawings", "reproduction_page"]
 
 _CELLS, _RUNS = 300, 100
 """Cells, and runs of each, on a page; the JSON document has all."""
@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True):
     latency: str
 
 
-def reproduction(found: Reproduction) -> str:
+def reproduction_page(found: Reproduction) -> str:
     """The page of `unkillable reproduce`."""
     runs = found.runs[:_RUNS]
     cell = CellResult(kernel="", variation="", setup=found.setup, runs=runs, summary=found.summary)
@@ -63,7 +63,7 @@ def reproduction(found: Reproduction) -> str:
     )  # fmt: skip
 
 
-def comparison(found: Comparison) -> str:
+def comparison_page(found: Comparison) -> str:
     """The page of `unkillable compare`."""
     cells = _shown(found)
     return _page(
