@@ -22,7 +22,7 @@ VARIATIONS = tuple(parse(name) for name in ("stock", "min_ttl_ms=1000", "ext4", 
 
 def grid(folder: Path, runs: int = 5, seed: int = 1, **more: Callable[[Setup], str]) -> Grid:
     wanted = cells(plan(Setup(), KERNELS, VARIATIONS), **more)
-    return Grid(wanted, runs, seed, folder, **more)
+    return Grid(wanted, runs, seed, folder)
 
 
 class Guest:

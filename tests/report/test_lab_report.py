@@ -240,6 +240,16 @@ def test_pictures_of_a_comparison() -> None:
 
 
 @needs_pictures
+def test_names_are_drawn_as_they_are() -> None:
+    name = "$x^2$ \N{CJK UNIFIED IDEOGRAPH-6F22}"
+    cell = lab_given.cell(name, name, (made.run(30.0),))
+    page = lab_html.comparison_page(
+        msgspec.structs.replace(lab_given.comparison(), cells=(cell,), baseline=name)
+    )
+    assert page.count(f">{name}</text>") == 4, "title and row of two pictures"
+
+
+@needs_pictures
 def test_nobody_killed_is_no_picture() -> None:
     assert lab_pictures.latencies([("6.1", [made.run(30.0, kills=())])]) is None
     assert 'id="latencies-s"' not in lab_html.reproduction_page(

@@ -37,6 +37,8 @@ class Cell(msgspec.Struct, frozen=True):
     setup: Setup | None
     """None: the variation does not apply."""
     reason: str | None = None
+    identity: str = ""
+    """What the Setup's words stood for when this was planned."""
     key: str = ""
     """Names its runs' files; another one for any other Setup."""
 
@@ -91,7 +93,7 @@ def cells(plan: Plan, identity: Identity | None = None) -> tuple[Cell, ...]:
             except UserError as error:
                 found.append(Cell(kernel, variation, own, str(error)))
             else:
-                found.append(Cell(kernel, variation, own, key=digest(own, known)))
+                found.append(Cell(kernel, variation, own, identity=known, key=digest(own, known)))
     return tuple(found)
 
 
@@ -103,14 +105,11 @@ def digest(own: Setup, identity: str = "") -> str:
 class Grid:
     """The runs of some cells in a results directory."""
 
-    def __init__(
-        self, wanted: Sequence[Cell], runs: int, seed: int, folder: Path, identity: Identity | None = None
-    ) -> None:
+    def __init__(self, wanted: Sequence[Cell], runs: int, seed: int, folder: Path) -> None:
         self.cells = tuple(wanted)
         self.runs = runs
         self.seed = seed
         self.folder = folder
-        self.identity = identity
         self.problems: dict[str, str] = {}
         """Key of a cell that could not be run, and why."""
         self.damaged: list[str] = []
@@ -196,8 +195,7 @@ class Grid:
         return sum(mean(took.get(cell.key, [usual])) for cell, _ in todo)
 
     def _keep(self, cell: Cell, own: Setup, number: int, run: Run) -> None:
-        known = self.identity(own) if self.identity else ""
-        data = msgspec.json.encode(Stored(own, known, number, run))
+        data = msgspec.json.encode(Stored(own, cell.identity, number, run))
         path = self._path(cell, number)
         try:
             handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", dir=self.folder)

@@ -6,16 +6,16 @@ Drawn by matplotlib, which is loaded only here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from unkillable.errors import UserError
 from unkillable.lab import observe
 from unkillable.lab.outcome import FELT
 from unkillable.lab.stats import distribution
 from unkillable.lab.summary import kill_latencies, stalls
 from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import Run
-from unkillable.report.lab_svg import COLOURS
+from unkillable.report.lab_svg import COLOURS, house
 from unkillable.report.plain import clean, cut
 
 if TYPE_CHECKING:
@@ -41,14 +41,23 @@ _INCH = 72.0
 """Points of an inch; a point of the figure is a pixel of the page."""
 
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def _in_house(draw: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    @wraps(draw)
+    def drawn(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        with house():
+            return draw(*given, **named)
+
+    return drawn
+
+
 def _figure(width: float, height: float) -> Figure:
     """An empty figure, in pixels."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("matplotlib is not installed: pip install 'unkillable[lab]'") from None
-    mpl.rcParams["text.parse_math"] = False  # a name may hold a dollar sign
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width / _INCH, height / _INCH), dpi=_INCH)
 
 
@@ -117,6 +126,7 @@ class _Sheet:
         return tops[place + 1] - tops[place]
 
 
+@_in_house
 def timelines(cells: Sequence[CellResult]) -> Figure:
     """Small multiples: a lane for each run, a panel for each cell."""
     sheet = _Sheet(cells, lambda cell: len(cell.runs) + 0.7)
@@ -239,6 +249,7 @@ def _legend(figure: Figure) -> None:
 _VERDICTS = {"better": "good", "worse": "bad", "no difference shown": "soft", "not compared": "soft"}
 
 
+@_in_house
 def longest(cells: Sequence[CellResult]) -> Figure:
     """The longest stall of each run as a point on a logarithmic axis, with median and spread."""
     sheet = _Sheet(cells, lambda _: 1.0)
@@ -285,6 +296,7 @@ _LINES: tuple[tuple[str, Any], ...] = (
 """Colour and dashes of a kernel's line."""
 
 
+@_in_house
 def latencies(found: Sequence[tuple[str, Sequence[Run]]]) -> Figure | None:
     """The share of the killed that was gone within so many seconds, a line for each (name, runs); None without a kill."""
     steps = [(name, distribution(kill_latencies(runs))) for name, runs in found[: len(_LINES)]]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from unkillable.errors import UserError
 from unkillable.report.plain import clean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "svg"]
+__all__ = ["COLOURS", "house", "svg"]
 
 COLOURS = {
     "ink": "#1c2024",
@@ -31,15 +35,27 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _PX = re.compile(r"([\d.]+)px")
 
 
+@contextmanager
+def house(**more: object) -> Iterator[None]:
+    """Figures are made and drawn in here: the same whatever a user's matplotlibrc says, and a dollar sign is a dollar sign."""
+    try:
+        import matplotlib.style as mpl_style
+    except ImportError:
+        raise UserError("matplotlib is not installed: pip install 'unkillable[lab]'") from None
+    own = {"text.parse_math": False, "svg.fonttype": "none"} | more
+    with mpl_style.context(["default", own]), warnings.catch_warnings():
+        # The reader's fonts draw the text, not those that matplotlib measures it with.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def svg(figure: Figure, ident: str, title: str, description: str, css: str = "") -> str:
     """The figure as an element for a page or, with the style sheets that it needs, as a file.
 
     `ident` sets its ids apart from those of the page's other pictures.
     """
-    import matplotlib as mpl
-
     data = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": ident}):
+    with house(**{"svg.hashsalt": ident}):
         figure.savefig(data, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ET.fromstring(data.getvalue())  # noqa: S314  our own output
     for one in list(root):
