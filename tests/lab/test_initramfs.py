@@ -11,7 +11,6 @@ import pytest
 from tests.lab.cpio_reader import read
 from unkillable.errors import UserError
 from unkillable.lab import initramfs
-from unkillable.lab.modules import ModuleFile
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +28,11 @@ def files(tmp_path: Path) -> Path:
 
 def build(files: Path, conf: str = "port /dev/ttyS1\ngo\n", root: dict[str, Path] | None = None) -> Path:
     return initramfs.build(
-        watcher=files / "watcher",
-        keep=files / "keep",
-        canary=files / "canary",
-        conf=conf,
-        modules=[ModuleFile("squashfs", files / "squashfs-built.ko")],
-        root=root,
+        files / "watcher",
+        conf,
+        modules={"squashfs.ko": files / "squashfs-built.ko"},
+        files={"/bin/keep": files / "keep", "/bin/canary": files / "canary"},
+        newroot=root,
     )
 
 
@@ -52,7 +50,6 @@ def test_what_is_in_the_guest(files: Path) -> None:
     assert found["dev/console"] == (stat.S_IFCHR | 0o600, b"", (5, 1))
     for place in ("dev", "proc", "sys", "newroot"):
         assert stat.S_ISDIR(found[place][0])
-    assert initramfs.module_name(ModuleFile("squashfs", files)) == "squashfs.ko"
 
 
 def test_a_root_without_a_disk(files: Path) -> None:
