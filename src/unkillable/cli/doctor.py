@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+from collections.abc import Callable
 
 import click
 import msgspec
+
+from unkillable.lab.arch import ARCHES
 
 
 class Tool(msgspec.Struct, frozen=True):
     name: str
     kind: str
-    """program or module."""
+    """program, module (of Python) or device."""
     purpose: str
     install: str
 
+
+_EXTRA = "pip install 'unkillable[lab]'"
 
 TOOLS = (
     Tool(
@@ -28,13 +34,70 @@ TOOLS = (
     Tool("dot", "program", "drawing the graph that --format dot prints", "apt-get install graphviz"),
     Tool("chromium", "program", "the browser tests of the HTML report", "apt-get install chromium"),
     Tool("rg", "program", "the yardstick of the benchmarks (make bench)", "apt-get install ripgrep"),
+    *(
+        Tool(
+            f"qemu-system-{arch.qemu}",
+            "program",
+            f"reproduce and compare: virtual machines of {arch.name}",
+            f"apt-get install {arch.package}",
+        )
+        for arch in ARCHES
+    ),
+    Tool(
+        "/dev/kvm",
+        "device",
+        "reproduce and compare at the speed of the processor, where a probe shows that a guest boots with it",
+        "needs a processor with virtualisation and the right to open it; without it QEMU emulates in software",
+    ),
+    Tool("qemu.qmp", "module", "reproduce and compare: driving QEMU", _EXTRA),
+    Tool("scipy", "module", "reproduce and compare: rank tests of the runs", _EXTRA),
+    Tool("matplotlib", "module", "compare: pictures", _EXTRA),
+    Tool(
+        "gcc",
+        "program",
+        "reproduce and compare: the programs in guests of this machine's architecture; without it ziglang does",
+        "apt-get install gcc",
+    ),
+    Tool(
+        "ziglang",
+        "module",
+        "reproduce and compare: the programs in guests of every architecture, where Debian's cross compilers are not",
+        "pip install 'unkillable[zig]'",
+    ),
+    Tool("apt-get", "program", "reproduce and compare: Debian's kernels and packages", "part of Debian"),
+    Tool("dpkg-deb", "program", "reproduce and compare: unpacking Debian's packages", "part of Debian"),
+    Tool(
+        "mksquashfs",
+        "program",
+        "reproduce and compare: squashfs images",
+        "apt-get install squashfs-tools",
+    ),
+    Tool("mkfs.ext4", "program", "compare: the ext4 control", "apt-get install e2fsprogs"),
+    Tool("mkfs.erofs", "program", "compare: the erofs control", "apt-get install erofs-utils"),
 )
 
 
+def _program(name: str) -> bool:
+    # Debian keeps mkfs.* out of the PATH of ordinary users.
+    return bool(shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin"))
+
+
+def _module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
+
+
+def _device(name: str) -> bool:
+    return os.access(name, os.R_OK | os.W_OK)
+
+
+_PRESENT: dict[str, Callable[[str], bool]] = {"program": _program, "module": _module, "device": _device}
+
+
 def present(tool: Tool) -> bool:
-    if tool.kind == "module":
-        return importlib.util.find_spec(tool.name) is not None
-    return shutil.which(tool.name) is not None
+    return _PRESENT[tool.kind](tool.name)
 
 
 @click.command(name="doctor", epilog="Example: unkillable doctor")
