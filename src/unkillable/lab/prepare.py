@@ -1,0 +1,100 @@
+"""From a Setup to the files that a virtual machine is started with; all of them come from the cache or go there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from unkillable.errors import UserError
+from unkillable.lab import debs, images, initramfs, kernels, labconf, modules, programs
+from unkillable.lab.arch import Arch, find
+from unkillable.lab.kernels import Kernel
+from unkillable.lab.modules import ModuleFile
+from unkillable.lab.setup import Prepared, Setup
+
+_ZRAM = ("zram",)
+_FILE_SYSTEMS = {"squashfs": ("squashfs",), "ext4": ("ext4",), "erofs": ("erofs",), "tmpfs": ()}
+"""Modules that mount a root, where they are not built in."""
+
+
+def prepare(setup: Setup) -> Prepared:
+    """Builds or finds the kernel, the guest's programs, the root image and the initramfs."""
+    arch = find(setup.arch)
+    kernel = _kernel(setup, arch)
+    built = programs.build(arch, setup.workload)
+    tree = _tree(setup, arch, built)
+    disk = _disk(setup, kernel, tree)
+    loaded, provenance = _modules(setup, kernel, arch)
+    files = {f"{one.name}.ko": one.path for one in loaded}
+    archive = initramfs.build(
+        built.watcher,
+        labconf.lines(setup, arch.port_device, tuple(files)),
+        modules=files,
+        files={"/bin/keep": built.keep, "/bin/canary": built.canary},
+        newroot=tree if setup.root.fs == "tmpfs" else None,
+    )
+    return Prepared(
+        setup=setup,
+        release=kernel.release,
+        version=kernel.version,
+        kernel_image=str(kernel.image),
+        initramfs=str(archive),
+        disk=str(disk) if disk else None,
+        provenance=(
+            *kernel.provenance,
+            *provenance,
+            *(debs.provenance(setup.packages, arch) if setup.packages else ()),
+            ("compiler", built.compiler),
+        ),
+    )
+
+
+def _kernel(setup: Setup, arch: Arch) -> Kernel:
+    if setup.kernel.startswith("source:"):
+        config = Path(setup.config) if setup.config else None
+        from unkillable.lab import kbuild
+
+        return kbuild.build(Path(setup.kernel.removeprefix("source:")), arch, config)
+    return kernels.resolve(setup.kernel, arch, setup.modules)
+
+
+def _tree(setup: Setup, arch: Arch, built: programs.Programs) -> images.Tree:
+    """The files of a built image."""
+    tree = {"/": debs.tree(setup.packages, arch)} if setup.packages else {}
+    tree |= {"/bin/keep": built.keep, "/bin/canary": built.canary}
+    return tree | {f"/bin/{name}": path for name, path in built.workload}
+
+
+def _disk(setup: Setup, kernel: Kernel, tree: images.Tree) -> Path | None:
+    if setup.root.image is not None:
+        return _own_image(setup)
+    return None if setup.root.fs == "tmpfs" else images.build(setup.root, tree, kernel.version)
+
+
+def _own_image(setup: Setup) -> Path:
+    image = Path(str(setup.root.image))
+    found = images.inspect(image)
+    if found.fs != setup.root.fs:
+        raise UserError(f"{image}: is {found.fs}, not {setup.root.fs}; say --fs {found.fs}")
+    if setup.init is not None and not images.has_path(image, setup.init):
+        raise UserError(f"{image}: has no {setup.init}; name the program it starts with, or leave --init out")
+    return image
+
+
+def _modules(
+    setup: Setup, kernel: Kernel, arch: Arch
+) -> tuple[Sequence[ModuleFile], tuple[tuple[str, str], ...]]:
+    """The modules in load order, with squashfs.ko replaced by a rebuilt one where the setup wants that."""
+    wanted = (*arch.modules, *_FILE_SYSTEMS[setup.root.fs], *(_ZRAM if setup.zram_mib else ()))
+    loaded = modules.plan(kernel, wanted)
+    if setup.module is None or setup.root.fs != "squashfs":
+        return loaded, ()
+    if not any(one.name == "squashfs" for one in loaded):
+        raise UserError(f"{kernel.release} has squashfs built in: its module cannot be replaced")
+    from unkillable.lab import kmodule
+
+    own = kmodule.rebuild(kernel, setup.module)
+    told = f"{setup.module.file} {setup.module.decompressors} {hashlib.sha256(own.read_bytes()).hexdigest()}"
+    replaced = [ModuleFile("squashfs", own) if one.name == "squashfs" else one for one in loaded]
+    return replaced, (("squashfs.ko", told),)
