@@ -103,28 +103,19 @@ class Archive(msgspec.Struct, frozen=True):
 
     def fetch(self, name: str, version: str | None = None) -> Path:
         """Directory of the unpacked package, of the newest version unless one is given."""
-        if version is not None and (known := cache.root() / "deb" / self._key(name, version)).exists():
+        if version is not None and (known := self.place(name, version)).exists():
             return known
         package = self._newest(name, version)
-        if package is None or not (cache.root() / "deb" / self._key(name, package.version)).exists():
-            # The version of an old index may be gone from the mirror.
+        if package is None or not self.place(name, package.version).exists():
+            # What an old index has may be gone from the mirror.
             self.refresh()
             package = self._newest(name, version)
-        if package is None:
-            raise UserError(f"{self.suite} has no package {name}{f' {version}' if version else ''} for {self.arch}")
-        return self.unpacked(package)
-
-    def unpacked(self, package: Package) -> Path:
-        """Directory of an unpacked package."""
-
-        def make(path: Path) -> None:
-            wanted = f"{package.name}={package.version}"
-            _apt(self.root, "download", wanted, folder=path.parent, seconds=_DOWNLOAD)
-            (deb,) = path.parent.glob("*.deb")
-            path.mkdir()
-            commands.run(("dpkg-deb", "--extract", deb, path), "dpkg", seconds=_DOWNLOAD)
-
-        return cache.entry("deb", self._key(package.name, package.version), make)
+        try:
+            return self._unpacked(package or self._missing(name, version))
+        except NotServed:
+            # Gone within a day: security updates replace each other.
+            self.refresh(0)
+            return self._unpacked(self._newest(name, version) or self._missing(name, version))
 
     def refresh(self, age: float = DAY) -> None:
         """Fetches the index again if it is older than `age` seconds and the mirror can be reached."""
@@ -145,8 +136,24 @@ class Archive(msgspec.Struct, frozen=True):
         found = [one for one in self.find(re.escape(name)) if version in (None, one.version)]
         return found[-1] if found else None
 
-    def _key(self, name: str, version: str) -> str:
-        return f"{name}_{version}_{self.arch}"
+    def _missing(self, name: str, version: str | None) -> Package:
+        raise NotServed(
+            f"{self.suite} has no package {name}{f' {version}' if version else ''} for {self.arch}"
+        )
+
+    def place(self, name: str, version: str) -> Path:
+        """Where in the cache a package is, once it is unpacked."""
+        return cache.root() / "deb" / f"{name}_{version}_{self.arch}"
+
+    def _unpacked(self, package: Package) -> Path:
+        def make(path: Path) -> None:
+            wanted = f"{package.name}={package.version}"
+            _apt(self.root, "download", wanted, folder=path.parent, seconds=_DOWNLOAD)
+            (deb,) = path.parent.glob("*.deb")
+            path.mkdir()
+            commands.run(("dpkg-deb", "--extract", deb, path), "dpkg", seconds=_DOWNLOAD)
+
+        return cache.entry("deb", self.place(package.name, package.version).name, make)
 
     def _index(self) -> Path:
         found = [*(self.root / "lists").glob("*_Packages*")]
@@ -182,7 +189,9 @@ class Archive(msgspec.Struct, frozen=True):
         (self.root / "mirror.sources").write_text(mirror.source(self.suite))
         _apt(self.root, "update", seconds=_UPDATE)
         releases = (self.root / "lists").glob("*Release")
-        if not any(re.search(rb"^Origin: Debian( Backports)?$", path.read_bytes(), re.MULTILINE) for path in releases):
+        if not any(
+            re.search(rb"^Origin: Debian( Backports)?$", path.read_bytes(), re.MULTILINE) for path in releases
+        ):
             raise NotServed(f"{self.suite}: {mirror.uri} is no mirror of Debian")
         self._index()
 
@@ -195,10 +204,20 @@ def archive(suite: str, debian_arch: str, *, age: float | None = None) -> Archiv
     for word in (suite, debian_arch):
         if not _WORD.fullmatch(word):
             raise UserError(f"{word}: not a name of a suite or an architecture")
-    opened = Archive(suite, debian_arch, cache.root() / "apt" / f"{suite}-{debian_arch}")
+    opened = _archive(suite, debian_arch)
     if age is not None or not (opened.root / "updated").exists():
         opened.refresh(DAY if age is None else age)
     return opened
+
+
+def unpacked(suite: str, debian_arch: str, name: str, version: str) -> Path:
+    """Directory of an unpacked package of a known version: from the cache, or from a suite."""
+    found = _archive(suite, debian_arch).place(name, version)
+    return found if found.exists() else archive(suite, debian_arch).fetch(name, version)
+
+
+def _archive(suite: str, debian_arch: str) -> Archive:
+    return Archive(suite, debian_arch, cache.root() / "apt" / f"{suite}-{debian_arch}")
 
 
 def version_key(version: str) -> tuple[object, ...]:
@@ -230,7 +249,9 @@ def _apt(root: Path, *argv: str, seconds: float, folder: Path | None = None) -> 
             env=os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"apt-get {' '.join(argv)} took longer than {seconds:.0f} s; is the mirror reachable?") from error
+        raise UserError(
+            f"apt-get {' '.join(argv)} took longer than {seconds:.0f} s; is the mirror reachable?"
+        ) from error
     if done.returncode == 0:
         return
     told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("E: ")]
@@ -281,4 +302,6 @@ def _package(stanza: bytes) -> Package:
 
 def _names(text: str, separator: str) -> tuple[str, ...]:
     """Names without versions `(>= 1)` and architectures `:any`."""
-    return tuple(re.split(r"[\s(:\[]", word.strip(), maxsplit=1)[0] for word in text.split(separator) if word.strip())
+    return tuple(
+        re.split(r"[\s(:\[]", word.strip(), maxsplit=1)[0] for word in text.split(separator) if word.strip()
+    )

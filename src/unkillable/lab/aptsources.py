@@ -14,16 +14,16 @@ from unkillable.lab import commands
 
 CODENAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental")
-_SUITE = re.compile(
-    rf"(?P<name>{'|'.join(CODENAMES + _ALIASES)})(?P<part>-\w[\w-]*|/updates)?/?"
-)
+_SUITE = re.compile(rf"(?P<name>{'|'.join(CODENAMES + _ALIASES)})(?P<part>-\w[\w-]*|/updates)?/?")
 _SECURITY = ("-security", "/updates")
 _KEPT = ("signed-by", "check-valid-until", "check-date", "date-max-future", "by-hash")
 """Options of a source that hold for another suite of the same mirror.  `trusted` and `allow-insecure` do not: what comes
 from here is run as a kernel."""
 _LARGEST = 1 << 20
 """Bytes of a file of sources."""
-_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)")
+_ONE_LINE = re.compile(
+    r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)"
+)
 
 
 class Mirror(msgspec.Struct, frozen=True):
@@ -64,7 +64,9 @@ def mirrors() -> tuple[Mirror, ...]:
                     mirror = Mirror(uri, security, kept)
                     found.setdefault(mirror, ("debian" not in uri, match["name"] not in CODENAMES))
     if not found:
-        raise UserError("apt has no Debian mirror configured; add one to its sources, or name a kernel by its path")
+        raise UserError(
+            "apt has no Debian mirror configured; add one to its sources, or name a kernel by its path"
+        )
     return tuple(sorted(found, key=found.__getitem__))
 
 
