@@ -16,6 +16,14 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.diagnose",
         "Why did it hang?  Reads a log (or this machine, or a memory dump).",
     ),
+    "reproduce": (
+        "unkillable.cli.reproduce",
+        "Does it happen on my kernel and image?  Measures it in a virtual machine.",
+    ),
+    "compare": (
+        "unkillable.cli.compare",
+        "What helps?  The same reproduction with variations, as a table.",
+    ),
     "doctor": (
         "unkillable.cli.doctor",
         "What is missing on this machine: each optional tool, and how to install it.",

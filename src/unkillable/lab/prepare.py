@@ -98,3 +98,20 @@ def _modules(
     told = f"{setup.module.file} {setup.module.decompressors} {hashlib.sha256(own.read_bytes()).hexdigest()}"
     replaced = [ModuleFile("squashfs", own) if one.name == "squashfs" else one for one in loaded]
     return replaced, (("squashfs.ko", told),)
+
+
+GUEST = 1
+"""Raised when a change of the guest's programs changes what is measured: older runs then are of another experiment."""
+
+
+def identity(prepared: Prepared) -> str:
+    """What a Setup's words stand for: the kernel's packages, and the content of the root image.  Runs of one table belong
+    together only if this is the same."""
+    kernel = [told for what, told in prepared.provenance if what != "compiler"]
+    root = Path(prepared.disk or prepared.initramfs)
+    # Built images are named after what they were built from; a user's own may change under its name.
+    image = root.name
+    if prepared.setup.root.image is not None:
+        with root.open("rb") as file:
+            image = hashlib.file_digest(file, "sha256").hexdigest()
+    return "; ".join((*kernel, image, str(GUEST)))

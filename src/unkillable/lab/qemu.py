@@ -24,6 +24,7 @@ _ARGS = (
     "psi=1",  # Debian builds PSI in, switched off, up to 5.10
     "printk.devkmsg=on",
     "hung_task_panic=0",
+    "sysrq_always_enabled=1",  # Debian allows a few letters only
     "random.trust_cpu=on",
 )
 

@@ -1,0 +1,173 @@
+"""`unkillable compare`: what helps, measured on the same reproduction."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.errors import UserError
+
+if TYPE_CHECKING:
+    from unkillable.lab.grid import Progress
+    from unkillable.lab.table_types import Comparison
+    from unkillable.lab.variations import Plan
+
+EPILOG = """\b
+Examples:
+  unkillable compare stock min_ttl_ms=1000 zram ext4
+  unkillable compare --kernel debian:5.10 --kernel debian:6.12 --runs 5 --html table.html stock erofs tmpfs
+  unkillable compare stock "small:root.block_kib=4" "tuned:vm.min_free_kbytes=16384,zram_mib=32"
+  unkillable compare --plan plan.toml --results results
+  unkillable compare --list
+"""
+
+
+@click.command(name="compare", epilog=EPILOG)
+@click.argument("variations", nargs=-1, metavar="[VARIATION]...")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    help="A TOML file with the kernels, variations, base and number of runs.",
+)
+@click.option(
+    "--kernel",
+    "kernels",
+    multiple=True,
+    metavar="KERNEL",
+    help="A row of the table; several make several rows.  [default: debian:6.1]",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A field of every cell's setup, such as emulator.memory_mib=128.",
+)
+@click.option("--runs", type=click.IntRange(1, 1000), metavar="N", help="Runs of each cell.  [default: 5]")
+@click.option(
+    "--seed", type=int, metavar="N", help="Decides the order of the runs within a round.  [default: 1]"
+)
+@click.option(
+    "--results",
+    default="unkillable-results",
+    show_default=True,
+    metavar="DIR",
+    help="Where finished runs are kept: an interrupted comparison goes on from there.",
+)
+@click.option("--only-show", is_flag=True, help="Run nothing: show what there is.")
+@click.option("--list", "listing", is_flag=True, help="List the variations that have a name, and end.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
+@click.option("--html", metavar="FILE", help="Also write a page with pictures (one self-contained file).")
+@click.option("--full", is_flag=True, help="Text: also QEMU's command lines.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if any counted run did not survive.")
+def command(**given: Any) -> None:
+    """Run the same reproduction with variations and say which of them help.
+
+    VARIATION is a name of --list, several of them joined by +, or NAME:FIELD=VALUE,FIELD=VALUE with fields of the setup,
+    sysctls and files of /sys.  The first is the baseline.  The runs of all cells are interleaved, so that a busy host hits all
+    alike; each is kept when it is finished.
+    """
+    if given["listing"]:
+        _list()
+        return
+    plan = _plan(given)
+    from unkillable.comparison import Comparing
+
+    comparing = Comparing(plan, Path(given["results"]))
+    if not given["only_show"]:
+        with _Progress() as progress:
+            comparing.run(progress.report)
+    found = comparing.table()
+    if given["html"]:
+        from unkillable.report.lab_html import comparison_page
+
+        write_file(given["html"], comparison_page(found).encode())
+    text = msgspec.json.encode(found).decode() if given["form"] == "json" else _text(found, given)
+    if given["output"]:
+        write_file(given["output"], text.encode())
+    else:
+        click.echo(text, nl=not text.endswith("\n"), color=True)
+    if given["exit_code"] and any(
+        cell.summary is not None and cell.summary.outcome != "survived" for cell in found.cells
+    ):
+        raise click.exceptions.Exit(1)
+
+
+def _list() -> None:
+    from unkillable.lab.variations import builtin
+
+    width = max(len(name) for name in builtin())
+    for name, row in builtin().items():
+        since = f"  (from {row.since} on)" if row.since else ""
+        click.echo(f"{name:<{width}}  {row.why}{since}")
+
+
+def _plan(given: dict[str, Any]) -> Plan:
+    from unkillable.lab import variations
+    from unkillable.lab.fields import change
+    from unkillable.lab.setup import Setup
+
+    base = Setup()
+    for text in given["changes"]:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: write it as FIELD=VALUE, such as emulator.cpus=1")
+        base = change(base, {field: value}, f"--set {text}")
+    if given["plan_file"]:
+        if given["variations"] or given["kernels"]:
+            raise UserError("--plan names kernels and variations: give them there or on the command line")
+        plan = variations.read(Path(given["plan_file"]), base)
+        runs, seed = given["runs"] or plan.runs, plan.seed if given["seed"] is None else given["seed"]
+        return msgspec.structs.replace(plan, runs=runs, seed=seed)
+    if not given["variations"]:
+        raise UserError(
+            "nothing to compare: name variations (`unkillable compare --list` shows some) or give a --plan"
+        )
+    kernels = [variations.Kernel(name) for name in given["kernels"]]
+    rows = [variations.parse(text) for text in given["variations"]]
+    return variations.plan(base, kernels, rows, given["runs"], given["seed"])
+
+
+def _text(found: Comparison, given: dict[str, Any]) -> str:
+    from unkillable.report.lab_text import comparison
+
+    colour = given["output"] is None and wants_colour(sys.stdout)
+    return comparison(found, painter(colour), full=given["full"])
+
+
+class _Progress:
+    """What is run and how long the rest takes: one line on a terminal, a line per run elsewhere."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.started = time.monotonic()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def report(self, at: Progress) -> None:
+        left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"
+        again = f", try {at.attempt}" if at.attempt > 1 else ""
+        text = f"{at.done + 1} of {at.total}{left}: {at.cell.kernel.title} {at.cell.variation.name}, run {at.number}{again}"
+        sys.stderr.write(f"\r\x1b[K{text}" if self.terminal else f"{text}\n")
+        sys.stderr.flush()

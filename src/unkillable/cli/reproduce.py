@@ -1,0 +1,231 @@
+"""`unkillable reproduce`: does it happen on my kernel and image, measured."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.errors import UserError
+
+if TYPE_CHECKING:
+    from unkillable.lab.setup import Setup
+    from unkillable.lab.types import Reproduction
+
+EPILOG = """\b
+Examples:
+  unkillable reproduce
+  unkillable reproduce --kernel debian:5.10 --runs 5
+  unkillable reproduce --kernel bzImage --modules lib/modules/6.6.32 --rootfs rootfs.squashfs --memory 128
+  unkillable reproduce --fs ext4 --format json
+  unkillable reproduce --set /sys/kernel/mm/lru_gen/min_ttl_ms=1000
+"""
+
+
+@click.command(name="reproduce", epilog=EPILOG)
+@click.option(
+    "--kernel",
+    default="debian:6.1",
+    show_default=True,
+    metavar="KERNEL",
+    help="debian:SERIES, a kernel image, or source:TREE.",
+)
+@click.option("--modules", metavar="DIR", help="Modules of a kernel given as an image.")
+@click.option("--config", metavar="FILE", help="With source: a configuration fragment over the minimal one.")
+@click.option("--arch", default="x86_64", show_default=True, help="x86_64, arm64, arm, mips, riscv.")
+@click.option("--rootfs", metavar="IMAGE", help="Your own root image instead of a built one.")
+@click.option(
+    "--fs", type=click.Choice(["squashfs", "ext4", "erofs", "tmpfs"]), help="File system of the built image."
+)
+@click.option(
+    "--compressor", type=click.Choice(["lz4", "gzip", "xz", "zstd", "lzo", "none"]), help="Its compressor."
+)
+@click.option("--block", "block", type=int, metavar="KIB", help="squashfs: block size in KiB.")
+@click.option(
+    "--memory", type=click.IntRange(min=16), metavar="MIB", help="RAM of the guest.  [default: 192]"
+)
+@click.option(
+    "--room",
+    type=click.IntRange(min=0),
+    metavar="MIB",
+    help="Memory left for the workload; 0: all of it.  [default: 96]",
+)
+@click.option(
+    "--cpus", type=click.IntRange(1, 64), metavar="N", help="Processors of the guest.  [default: 2]"
+)
+@click.option(
+    "--workload",
+    type=click.Choice(["churn", "hog", "mix", "threads"]),
+    help="Who uses up the memory.  [default: churn]",
+)
+@click.option(
+    "--command",
+    "workload_command",
+    metavar="COMMAND",
+    help="Your own workload: a command line inside the image.",
+)
+@click.option(
+    "--canary",
+    metavar="COMMAND",
+    help="What is started once a second and timed.  [default: a program of the lab]",
+)
+@click.option("--init", "init", metavar="PATH", help="Start this program of the image as process 1.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Any field of the setup, such as emulator.disk_mib_s=20.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(5, 3600), metavar="S", help="Length of the measurement.  [default: 60]"
+)
+@click.option(
+    "--runs", default=1, show_default=True, type=click.IntRange(1, 1000), metavar="N", help="How many runs."
+)
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    help="KVM, or software emulation.  [default: auto]",
+)
+@click.option(
+    "--look/--no-look",
+    default=True,
+    help="Look at a stall (sysrq) once the outcome is decided.  [default: look]",
+)
+@click.option("--keep", metavar="DIR", help="Where logs stay; in the cache otherwise.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
+@click.option("--html", metavar="FILE", help="Also write a page with pictures (one self-contained file).")
+@click.option("--full", is_flag=True, help="Text: every kill and exit, and QEMU's command line.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 unless every run survived.")
+def command(**given: Any) -> None:
+    """Boot a kernel and a root image in a virtual machine, use up its memory, and measure what becomes of it.
+
+    The first line says what happened: survived, stalled (for how long), livelock, deadlock or panic.  A canary on the root
+    image is started once a second, as a user's shell would start a program; a watcher that needs neither disk nor memory
+    notes when it is answered, who is killed, and how long each victim takes to die.
+    """
+    setup = _setup(given)
+    from unkillable.reproduction import reproduce
+
+    keep = Path(given["keep"]) if given["keep"] else None
+    with _Progress(given["runs"], setup.seconds) as progress:
+        found = reproduce(setup, given["runs"], keep, look=given["look"], progress=progress.report)
+    document = msgspec.json.encode(found)
+    if keep is not None:
+        write_file(str(keep / "reproduction.json"), document)
+    if given["html"]:
+        from unkillable.report.lab_html import reproduction_page
+
+        write_file(given["html"], reproduction_page(found).encode())
+    text = (
+        document.decode() if given["form"] == "json" else _text(found, given["full"], given["output"] is None)
+    )
+    if given["output"]:
+        write_file(given["output"], text.encode())
+    else:
+        click.echo(text, nl=not text.endswith("\n"), color=True)
+    if given["exit_code"] and found.summary.outcome != "survived":
+        raise click.exceptions.Exit(1)
+    if found.summary.outcome in ("boot-failed", "harness-failed"):
+        raise click.exceptions.Exit(2)
+
+
+def _text(found: Reproduction, full: bool, to_screen: bool) -> str:
+    from unkillable.report.lab_text import reproduction
+
+    return reproduction(found, painter(to_screen and wants_colour(sys.stdout)), full=full)
+
+
+_FIELDS = {  # option: field of the setup
+    "kernel": "kernel",
+    "modules": "modules",
+    "config": "config",
+    "arch": "arch",
+    "init": "init",
+    "room": "room_mib",
+    "seconds": "seconds",
+    "fs": "root.fs",
+    "compressor": "root.compressor",
+    "block": "root.block_kib",
+    "rootfs": "root.image",
+    "memory": "emulator.memory_mib",
+    "cpus": "emulator.cpus",
+    "accelerator": "emulator.accelerator",
+    "workload": "workload.kind",
+}
+
+
+def _setup(given: dict[str, Any]) -> Setup:
+    from unkillable.lab.fields import change
+    from unkillable.lab.setup import Setup
+
+    changes: dict[str, object] = {
+        field: given[option] for option, field in _FIELDS.items() if given[option] is not None
+    }
+    if given["workload_command"]:
+        changes["workload.kind"] = "command"
+        changes["workload.command"] = _words(given["workload_command"], "--command")
+    if given["canary"]:
+        changes["canary"] = _words(given["canary"], "--canary")
+    setup = change(Setup(), changes, "reproduce")
+    for text in given["changes"]:
+        field, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: write it as FIELD=VALUE, such as emulator.cpus=1")
+        setup = change(setup, {field: value}, f"--set {text}")
+    return setup
+
+
+def _words(text: str, option: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{option} {text!r}: {error}") from error
+
+
+class _Progress:
+    """What is done and how long the rest takes, on a terminal."""
+
+    AFTER = 40.0
+    """Seconds that a run takes besides its measurement: start, the end of a stall, the look."""
+
+    def __init__(self, runs: int, seconds: float) -> None:
+        self.runs, self.seconds = runs, seconds
+        self.started = time.monotonic()
+        self.visible = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        if self.visible:
+            sys.stderr.write("preparing the kernel, the image and the programs of the guest\r")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.visible:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def report(self, number: int, phase: str, share: float) -> None:
+        if not self.visible:
+            return
+        each = self.seconds + self.AFTER
+        over = {"boot": 6 * share, "measure": 6 + self.seconds * share}.get(phase, 6 + self.seconds)
+        left = each * (self.runs - number) - over
+        sys.stderr.write(
+            f"\r\x1b[Krun {number + 1} of {self.runs}: {phase} {100 * share:3.0f} %, about {max(left, 0):,.0f} s left"
+        )
+        sys.stderr.flush()

@@ -1,0 +1,58 @@
+"""From a plan to a table: every cell prepared once, its runs made in an interleaved order, what is finished kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from unkillable import __version__
+from unkillable.lab import accel
+from unkillable.lab.grid import Grid, Progress, cells
+from unkillable.lab.prepare import identity, prepare
+from unkillable.lab.run import Mode
+from unkillable.lab.setup import Prepared, Setup
+from unkillable.lab.table import tabulate
+from unkillable.lab.table_types import Comparison
+from unkillable.lab.types import Run
+from unkillable.lab.variations import Plan
+from unkillable.reproduction import measure
+
+
+class Comparing:
+    """A table in the making, in a results directory."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._prepared: dict[Setup, Prepared] = {}
+        self.folder = folder
+        self.grid = Grid(cells(plan, self._identity), plan.runs, plan.seed, folder)
+
+    def run(self, progress: Callable[[Progress], None]) -> None:
+        """Does the runs that are missing."""
+        self.grid.run(self._execute, progress)
+
+    def table(self) -> Comparison:
+        """The table of what there is."""
+        return tabulate(self.grid, f"unkillable {__version__}")
+
+    def _prepare(self, setup: Setup) -> Prepared:
+        if setup not in self._prepared:
+            self._prepared[setup] = prepare(setup)
+        return self._prepared[setup]
+
+    def _identity(self, setup: Setup) -> str:
+        return identity(self._prepare(setup))
+
+    def _execute(self, setup: Setup) -> Run:
+        prepared = self._prepare(setup)
+        logs = self.folder / "logs" / "latest"
+        return asyncio.run(_one(prepared, logs))
+
+
+async def _one(prepared: Prepared, logs: Path) -> Run:
+    accelerator, _ = await accel.choose(prepared)
+    run = await measure(prepared, accelerator, logs, Mode(records=False))
+    # A table has hundreds of runs: their beats, kills and samples are kept, their logs are not.
+    return msgspec.structs.replace(run, console=None, watch=None)

@@ -1,0 +1,133 @@
+"""From a question to measured runs: the lab's figures and the diagnosis of its consoles, held against each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from unkillable import __version__
+from unkillable.diagnosis.types import Diagnosis
+from unkillable.errors import UserError
+from unkillable.lab import accel, cache
+from unkillable.lab.prepare import prepare
+from unkillable.lab.run import Mode, run
+from unkillable.lab.setup import Prepared, Setup
+from unkillable.lab.summary import summarise
+from unkillable.lab.types import Look, Reproduction, Run
+from unkillable.pipeline import inspect
+
+Progress = Callable[[int, str, float], None]
+"""Called with the number of the run (from 0), its phase and the phase's share that is over."""
+
+_FROZEN = frozenset({"stalled", "livelock", "deadlock"})
+_FITS = {  # verdict of a console: outcomes that can be true together with it
+    "deadlock": {"deadlock", "livelock"},
+    "unkillable-victim": _FROZEN,
+    "reclaim-livelock": {"stalled", "livelock"},
+    "lock-contention": _FROZEN,
+    "io-stall": _FROZEN,
+    "cached-error": _FROZEN | {"survived", "panic"},
+    "zombie": {"survived"},
+    "no-hang": {"survived"},
+}
+"""`insufficient-evidence` is no statement, and so neither agrees nor contradicts."""
+
+
+def reproduce(
+    setup: Setup,
+    runs: int = 1,
+    logs: Path | None = None,
+    *,
+    look: bool = True,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Prepares a setup and runs it `runs` times, one after the other; the first that freezes is looked at."""
+    prepared = prepare(setup)
+    where = logs or new_directory()
+    return asyncio.run(_reproduce(prepared, runs, where, look, progress))
+
+
+async def _reproduce(
+    prepared: Prepared, runs: int, where: Path, look: bool, progress: Progress | None
+) -> Reproduction:
+    accelerator, note = await accel.choose(prepared)
+    done: list[Run] = []
+    for number in range(runs):
+        wants_look = look and not any(one.look for one in done)
+        done.append(
+            await measure(
+                prepared,
+                accelerator,
+                where / f"run-{number + 1}",
+                Mode(look=wants_look),
+                partial(progress, number) if progress else None,
+            )
+        )
+    return Reproduction(
+        tool=f"unkillable {__version__}",
+        setup=prepared.setup,
+        release=prepared.release,
+        version=prepared.version,
+        provenance=prepared.provenance,
+        runs=tuple(done),
+        summary=summarise(done, prepared.setup),
+        notes=(note,),
+    )
+
+
+async def measure(
+    prepared: Prepared,
+    accelerator: str,
+    logs: Path,
+    mode: Mode,
+    progress: Callable[[str, float], None] | None = None,
+) -> Run:
+    """One run, its console diagnosed where it was looked at."""
+    logs.mkdir(parents=True, exist_ok=True)
+    found = await run(prepared, accelerator, logs, mode, progress)
+    if (mode.look or mode.disturb) and found.outcome in _FROZEN and found.console is not None:
+        return msgspec.structs.replace(found, look=look_at(Path(found.console), found.outcome))
+    return found
+
+
+def look_at(console: Path, outcome: str) -> Look | None:
+    """What `diagnose` says of a console, and whether that fits what was measured."""
+    try:
+        return compare(inspect((str(console),), None, None), outcome)
+    except UserError as error:  # an empty or garbled console is a finding about the look, not the run's end
+        return Look("insufficient-evidence", str(error), "low")
+
+
+def compare(diagnosis: Diagnosis, outcome: str) -> Look:
+    """Holds a diagnosis against an outcome."""
+    verdict = diagnosis.verdict
+    functions = Counter(
+        waiter.function
+        for waiter in diagnosis.waiters
+        if waiter.function and (waiter.killable is False or waiter.role == "reclaims")
+    )
+    fits = _FITS.get(verdict.kind)
+    agrees = None if fits is None else outcome in fits
+    return Look(
+        verdict.kind,
+        verdict.summary,
+        verdict.confidence,
+        tuple(name for name, _ in functions.most_common(5)),
+        agrees,
+        f"measured: {outcome}; the console says: {verdict.kind}" if agrees is False else None,
+    )
+
+
+def new_directory() -> Path:
+    """A directory of the cache for the logs of an invocation."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
+    path = cache.root() / "runs" / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
