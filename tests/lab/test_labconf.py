@@ -99,7 +99,7 @@ def test_the_usual_run() -> None:
         "module /mods/squashfs.ko\n"
         "trace\n"
         "root squashfs /dev/vda\n"
-        "canary 1000 0 plain\n"
+        "canary 1000 0 plain /bin/canary once\n"
         "run churn1 0 5000 /bin/churn1 4 1 2020\n"
         "run churn2 0 5000 /bin/churn2 4 1 2022\n"
         "room 98304\n"

@@ -13,6 +13,7 @@ PERIOD_MS = 1000
 COMMAND_LIMIT_MS = 30_000
 """After which a canary of the user's is killed: a command that never ends is no freeze.  The lab's own always ends."""
 DISK = "/dev/vda"
+CANARY = ("/bin/canary", "once")
 MAX_WORDS = 63
 """Words of a line; this and the next are sizes of the watcher's buffers (guest/watcher.h, guest/init.c)."""
 MAX_PROGRAMS = 64
@@ -94,8 +95,8 @@ def _directives(
         yield "daemon", *_split(daemon)
     limit = COMMAND_LIMIT_MS if setup.canary else 0
     lock = "mlock" if setup.canary_mlock else "plain"
-    # Without a command the watcher takes what the image has: the lab's own program or a shell.
-    yield "canary", PERIOD_MS, limit, lock, *setup.canary
+    # In an image without the lab's own program the watcher takes a shell.
+    yield "canary", PERIOD_MS, limit, lock, *(setup.canary or CANARY)
     # What is started after this directive belongs to the group: the workload, not the daemons.
     if setup.cgroup_mib:
         yield "cgroup", _positive("cgroup_mib", setup.cgroup_mib) * 1024
