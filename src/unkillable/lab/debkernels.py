@@ -19,8 +19,8 @@ _HOMES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 """Suites that were released with a series and keep it."""
 _MOVING = ("trixie-backports", "sid", "experimental")
 """Suites whose series change; a version is newest in one or the other of them."""
-_LAST = ("forky", "bookworm-backports")
-"""Where a series may be that is nowhere else."""
+_LAST = ("testing", "stable", "stable-security", "oldstable-security", "bookworm-backports")
+"""Where a series may be that is nowhere else: releases that are younger than this table."""
 _ABI = r"\d[^-]*(?:-(?:\d|rc)[\w.]*)?"
 """Of a release, what precedes the flavour: 6.1.0-56, 6.12.117+deb13, 6.1.0-0.deb11.25, 7.3."""
 _HEADERS = (r"linux-headers-.*-common", r"linux-kbuild-.*")
@@ -88,33 +88,31 @@ def _known(pin: Path) -> DebianKernel | None:
 
 
 def _search(spec: str, series: str, flavours: Sequence[str], arch: Arch) -> DebianKernel:
-    home = _HOMES.get(".".join(series.split(".")[:2]))
+    home = _HOMES.get(_series(series))
     groups = ((home, f"{home}-security"),) if home else ()
     served: dict[str, str] = {}
-    problems: dict[str, UserError] = {}
+    unread: dict[str, UserError] = {}
     for group in (*groups, _MOVING, (*_LAST, *_HOMES.values())):
         found: list[DebianKernel] = []
         for suite in group:
             try:
                 kernels = list(_kernels(archive(suite, arch.debian, age=DAY), flavours))
-            except UserError as error:
-                problems[suite] = error
+            except NotServed:
                 continue
-            served |= {".".join(kernel.upstream.split(".")[:2]).split("-")[0]: suite for kernel in kernels}
+            except UserError as error:
+                unread[suite] = error
+                continue
+            for kernel in kernels:
+                served.setdefault(_series(kernel.upstream), suite)
             found += [kernel for kernel in kernels if _is_of(kernel.upstream, series)]
         for flavour in flavours:
             if own := [kernel for kernel in found if kernel.release.endswith(f"-{flavour}")]:
-                skipped = [
-                    suite for suite in group if not isinstance(problems.get(suite, NotServed()), NotServed)
-                ]
-                return _complete(max(own, key=_rank), tuple(skipped))
-    listed = ", ".join(f"{name} ({served[name]})" for name in sorted(served, key=release_key))
-    if not listed:
-        why = next(
-            (error for error in problems.values() if not isinstance(error, NotServed)), "no suite has one"
-        )
-        raise UserError(f"{spec}: no kernel {' or '.join(flavours)} for {arch.debian}: {why}")
-    raise UserError(f"{spec}: the mirror has no such kernel for {arch.debian}; served are {listed}")
+                return _complete(max(own, key=_rank), tuple(unread))
+    listed = ", ".join(f"{name} ({served[name]})" for name in sorted(served, key=release_key)) or "none"
+    why = f"; not read: {next(iter(unread.values()))}" if unread else ""
+    raise UserError(
+        f"{spec}: the mirror has no such kernel {' or '.join(flavours)} for {arch.debian}; served are {listed}{why}"
+    )
 
 
 def _kernels(source: Archive, flavours: Sequence[str]) -> Iterator[DebianKernel]:
@@ -159,11 +157,10 @@ def _complete(kernel: DebianKernel, skipped: tuple[str, ...]) -> DebianKernel:
             name for group in (own.depends if own else ()) for name in group if re.fullmatch(pattern, name)
         ]
         headers.append(_exactly(source, names[0], None) if names else None)
-    series = ".".join(re.findall(r"\d+", kernel.upstream)[:2])
     return msgspec.structs.replace(
         kernel,
         headers=tuple(one for one in headers if one) if all(headers) else (),
-        source=_exactly(source, f"linux-source-{series}", kernel.version),
+        source=_exactly(source, f"linux-source-{_series(kernel.upstream)}", kernel.version),
         skipped=skipped,
     )
 
@@ -176,6 +173,10 @@ def _exactly(source: Archive, name: str, version: str | None) -> Package | None:
 def _upstream(version: str) -> str:
     """x.y.z of a package's version: `6.1.192-2`, `6.12.117-1~deb12u1`, `7.3~rc7-1~exp1` (as 7.3-rc7)."""
     return version.split("-")[0].replace("~rc", "-rc").split("~")[0]
+
+
+def _series(upstream: str) -> str:
+    return ".".join(re.findall(r"\d+", upstream)[:2])
 
 
 def _is_of(upstream: str, series: str) -> bool:
