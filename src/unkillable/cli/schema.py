@@ -8,9 +8,12 @@ import click
 
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
-@click.argument("document", type=click.Choice(["diagnosis"]))
+@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison"]))
 def command(document: str) -> None:
-    """Print the JSON Schema of DOCUMENT (`diagnosis`: what `diagnose --format json` prints)."""
+    """Print the JSON Schema of DOCUMENT.
+
+    `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`.
+    """
     from unkillable.report.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(json_schema(document), indent=2))

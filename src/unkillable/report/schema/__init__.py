@@ -1,6 +1,6 @@
-"""A diagnosis as JSON, and the JSON Schema it follows.
+"""The documents that commands print as JSON, and the JSON Schemas they follow.
 
-The schema is a file of the package (`diagnosis-1.json`), so that it can be linked to and diffed; `generate()`
+A schema is a file of the package (such as `diagnosis-1.json`), so that it can be linked to and diffed; `generate()`
 makes it from the types, and a test compares the two.  msgspec's own schema knows nothing of the strings below an
 attribute, where the types of this project say units, so they are read from source.
 """
@@ -19,32 +19,64 @@ from typing import Any
 import msgspec
 
 from unkillable.diagnosis.types import KINDS, Diagnosis
+from unkillable.lab import setup, table_types, types
 
-__all__ = ["IDENT", "generate", "json_schema", "to_json"]
+__all__ = ["DOCUMENTS", "IDENT", "Document", "file_name", "generate", "json_schema", "to_json"]
 
 IDENT = "unkillable.diagnosis/1"
 """`schema` of every diagnosis, and `$id` of its schema."""
 
+
+class Document(msgspec.Struct, frozen=True):
+    """What a command prints with `--format json`."""
+
+    ident: str
+    """Its `schema`, and the `$id` of its schema."""
+    root: type[msgspec.Struct]
+    command: str
+
+
+DOCUMENTS = {
+    "diagnosis": Document(IDENT, Diagnosis, "unkillable diagnose"),
+    "reproduction": Document("unkillable.reproduction/1", types.Reproduction, "unkillable reproduce"),
+    "comparison": Document("unkillable.comparison/1", table_types.Comparison, "unkillable compare"),
+}
+
+_CONFIDENCE = ("high", "medium", "low")
 _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Verdict", "kind"): KINDS,
-    ("Verdict", "confidence"): ("high", "medium", "low"),
+    ("Verdict", "confidence"): _CONFIDENCE,
     ("BootSummary", "kind"): KINDS,
-    ("BootSummary", "confidence"): ("high", "medium", "low"),
+    ("BootSummary", "confidence"): _CONFIDENCE,
     ("Victim", "fate"): ("exited", "reaped", "stuck", "unknown"),
     ("Node", "kind"): ("task", "resource"),
     ("Edge", "kind"): ("waits-for", "held-by", "needs"),
+    ("Run", "outcome"): types.OUTCOMES,
+    ("Run", "accelerator"): ("kvm", "tcg"),
+    ("Summary", "outcome"): types.OUTCOMES,
+    ("Kill", "by"): ("oom", "memcg", "user"),
+    ("Look", "kind"): KINDS,
+    ("Look", "confidence"): _CONFIDENCE,
+    ("Versus", "verdict"): table_types.VERDICTS,
+    ("Versus", "bound"): ("", "at least", "at most"),
+    ("Root", "fs"): setup.FILE_SYSTEMS,
+    ("Root", "compressor"): setup.COMPRESSORS,
+    ("Module", "file"): ("direct", "cache"),
+    ("Module", "decompressors"): ("single", "multi", "percpu"),
+    ("Workload", "kind"): ("churn", "hog", "mix", "threads", "command"),
+    ("Emulator", "accelerator"): ("auto", "kvm", "tcg"),
 }
 """Strings that are one of a list."""
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-def to_json(diagnosis: Diagnosis, indent: int = 0) -> bytes:
-    """One JSON document, the same bytes for the same diagnosis; on one line unless `indent` says how deep."""
+def to_json(document: msgspec.Struct, indent: int = 0) -> bytes:
+    """One JSON document, the same bytes for the same facts; on one line unless `indent` says how deep."""
     try:
-        encoded = _ENCODER.encode(diagnosis)
-    except UnicodeEncodeError:  # the name of an input file need not be UTF-8
-        encoded = _ENCODER.encode(_without_surrogates(msgspec.to_builtins(diagnosis)))
+        encoded = _ENCODER.encode(document)
+    except UnicodeEncodeError:  # the name of a file need not be UTF-8
+        encoded = _ENCODER.encode(_without_surrogates(msgspec.to_builtins(document)))
     return msgspec.json.format(encoded, indent=indent) + b"\n" if indent else encoded + b"\n"
 
 
@@ -58,51 +90,72 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
+def file_name(name: str) -> str:
+    """The schema's file in this folder: `diagnosis-1.json` of `unkillable.diagnosis/1`."""
+    return DOCUMENTS[name].ident.partition(".")[2].replace("/", "-") + ".json"
+
+
 @cache
-def _stored() -> str:
-    return (files("unkillable.report") / "schema" / "diagnosis-1.json").read_text(encoding="utf-8")
+def _stored(name: str) -> str:
+    return (files("unkillable.report") / "schema" / file_name(name)).read_text(encoding="utf-8")
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a diagnosis."""
-    schema: dict[str, Any] = json.loads(_stored())
+def json_schema(name: str = "diagnosis") -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one of DOCUMENTS."""
+    schema: dict[str, Any] = json.loads(_stored(name))
     return schema
 
 
-def generate() -> bytes:
-    """The contents of `diagnosis-1.json`, made from the types."""
-    schema = msgspec.json.schema(Diagnosis)
-    parts: dict[str, Any] = schema["$defs"]
-    classes = _classes(Diagnosis)
-    for name, part in parts.items():
-        _describe(part, name, classes[name])
-    root = parts["Diagnosis"]
-    root["properties"]["schema"] = {"const": IDENT, "description": "Name and version of this format."}
-    root["required"] = ["schema", *root["required"]]
-    ordered = {name: parts[name] for name in sorted(parts)}
-    document = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": IDENT,
-        "title": "unkillable diagnose --format json",
-        "$ref": "#/$defs/Diagnosis",
-        "$defs": ordered,
+def generate(name: str) -> bytes:
+    """The contents of a schema's file, made from the types."""
+    document = DOCUMENTS[name]
+    parts: dict[str, Any] = msgspec.json.schema(document.root)["$defs"]
+    classes = _classes(document.root)
+    for title, part in parts.items():
+        _describe(part, title, classes[title])
+    root = parts[document.root.__name__]
+    root["properties"]["schema"] = {
+        "const": document.ident,
+        "description": "Name and version of this format.",
     }
-    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+    root["required"] = ["schema", *root["required"]]
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": document.ident,
+        "title": f"{document.command} --format json",
+        "$ref": f"#/$defs/{document.root.__name__}",
+        "$defs": {title: parts[title] for title in sorted(parts)},
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _describe(part: dict[str, Any], name: str, kind: type) -> None:
+def _describe(part: dict[str, Any], name: str, kind: type[msgspec.Struct]) -> None:
+    fields = _fields(part, kind)
     for base in kind.__mro__:
         for field, text in _attribute_docs(sys.modules[base.__module__]).get(base.__name__, {}).items():
-            if (shown := part["properties"].get(field)) is not None:
+            if (shown := fields.get(field)) is not None:
                 shown.setdefault("description", text)
-    for field, shown in part["properties"].items():
+    for field, shown in fields.items():
         if values := _CLOSED.get((name, field)):
             shown["enum"] = list(values)
 
 
-def _classes(root: type) -> dict[str, type]:
+def _fields(part: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
+    """The schema of each field.  A Struct that is written as an array has them in order, and without names but for these."""
+    if part["type"] == "object":
+        fields: dict[str, dict[str, Any]] = part["properties"]
+        return fields
+    named = dict(
+        zip((field.encode_name for field in msgspec.structs.fields(kind)), part["prefixItems"], strict=True)
+    )
+    for field, shown in named.items():
+        shown["title"] = field
+    return named
+
+
+def _classes(root: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     """Every Struct that `root` reaches, by name."""
-    found: dict[str, type] = {}
+    found: dict[str, type[msgspec.Struct]] = {}
     waiting: list[msgspec.inspect.Type] = [msgspec.inspect.type_info(root)]
     while waiting:
         one = waiting.pop()

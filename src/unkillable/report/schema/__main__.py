@@ -1,9 +1,10 @@
-"""`python -m unkillable.report.schema` writes diagnosis-1.json anew, after a type has changed."""
+"""`python -m unkillable.report.schema` writes the schemas anew, after a type has changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from unkillable.report.schema import generate
+from unkillable.report.schema import DOCUMENTS, file_name, generate
 
-(Path(__file__).parent / "diagnosis-1.json").write_bytes(generate())
+for name in DOCUMENTS:
+    (Path(__file__).parent / file_name(name)).write_bytes(generate(name))
