@@ -7,7 +7,7 @@ visible escapes, endless strings are cut, and Jinja escapes the rest.  A templat
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 import jinja2
@@ -17,6 +17,8 @@ from unkillable.report.plain import clean, cut
 
 __all__ = ["fill", "style"]
 
+HERE = "html"
+"""The folder with the diagnosis' page."""
 _LONGEST = 4000
 """Characters of one string."""
 
@@ -26,13 +28,13 @@ def _untrusted(value: object) -> object:
         return value
     if value is None:
         return ""
-    return cut(clean(str(value)[:_LONGEST]), _LONGEST - 1)
+    return cut(clean(str(value)[: _LONGEST + 1]), _LONGEST)
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(folder: str) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_source),
+        loader=jinja2.FunctionLoader(partial(_source, folder)),
         autoescape=True,
         finalize=_untrusted,
         undefined=jinja2.StrictUndefined,
@@ -43,19 +45,19 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _source(name: str) -> str:
-    return (files("unkillable.report") / "html" / name).read_text(encoding="utf-8")
+def _source(folder: str, name: str) -> str:
+    return (files("unkillable.report") / folder / name).read_text(encoding="utf-8")
 
 
 @cache
-def style(*names: str) -> Markup:
+def style(*names: str, folder: str = HERE) -> Markup:
     """Our own style sheets, one after the other; they hold no text from a log."""
-    return Markup("\n".join(_source(name) for name in names))  # noqa: S704
+    return Markup("\n".join(_source(folder, name) for name in names))  # noqa: S704
 
 
-def fill(name: str, **values: object) -> str:
-    """A template of this folder with these values."""
-    return _environment().get_template(name).render(**values)
+def fill(name: str, folder: str = HERE, /, **values: object) -> str:
+    """A template of a folder of this room with these values."""
+    return _environment(folder).get_template(name).render(**values)
 
 
 def seconds(value: float | None) -> str:

@@ -18,8 +18,7 @@ from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import Reproduction, Run
 from unkillable.report import lab_pictures as pictures
 from unkillable.report import lab_words as words
-from unkillable.report.html.templates import style
-from unkillable.report.lab_html.templates import fill, sheet
+from unkillable.report.html.templates import fill, style
 from unkillable.report.lab_svg import svg
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_page", "drawings", "reproduction_page"]
 
+_FOLDER = "lab_html"
 _CELLS, _RUNS = 300, 100
 """Cells, and runs of each, on a page; the JSON document has all."""
 
@@ -81,7 +81,7 @@ def comparison_page(found: Comparison) -> str:
 
 def drawings(found: Comparison) -> dict[str, str]:
     """The pictures of a comparison as files of their own: name to SVG, in light and dark."""
-    css = f"{style('picture.css')}\n{sheet('picture.css')}"
+    css = f"{style('picture.css')}\n{style('picture.css', folder=_FOLDER)}"
     return {f"{name}.svg": drawing for name, drawing in _drawn(found, css).items()}
 
 
@@ -111,9 +111,11 @@ def _drawn(found: Comparison, css: str = "") -> dict[str, Markup]:
 
 
 def _page(name: str, **values: object) -> str:
-    css = Markup("\n").join([style("page.css"), style("picture.css"), sheet("picture.css"), sheet("lab.css")])
+    css = Markup("\n").join(
+        [style("page.css", "picture.css"), style("picture.css", "lab.css", folder=_FOLDER)]
+    )
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return fill(name, css=css, css_hash=f"sha256-{digest}", words=words, **values)
+    return fill(name, _FOLDER, css=css, css_hash=f"sha256-{digest}", words=words, **values)
 
 
 def _picture(figure: Figure, ident: str, title: str, description: str, css: str = "") -> Markup:
