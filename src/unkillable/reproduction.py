@@ -16,6 +16,7 @@ from unkillable import __version__
 from unkillable.diagnosis.types import Diagnosis
 from unkillable.errors import UserError
 from unkillable.lab import accel, cache
+from unkillable.lab.outcome import FROZEN
 from unkillable.lab.prepare import prepare
 from unkillable.lab.run import Mode, run
 from unkillable.lab.setup import Prepared, Setup
@@ -26,14 +27,13 @@ from unkillable.pipeline import inspect
 Progress = Callable[[int, str, float], None]
 """Called with the number of the run (from 0), its phase and the phase's share that is over."""
 
-_FROZEN = frozenset({"stalled", "livelock", "deadlock"})
 _FITS = {  # verdict of a console: outcomes that can be true together with it
     "deadlock": {"deadlock", "livelock"},
-    "unkillable-victim": _FROZEN,
+    "unkillable-victim": FROZEN,
     "reclaim-livelock": {"stalled", "livelock"},
-    "lock-contention": _FROZEN,
-    "io-stall": _FROZEN,
-    "cached-error": _FROZEN | {"survived", "panic"},
+    "lock-contention": FROZEN,
+    "io-stall": FROZEN,
+    "cached-error": FROZEN | {"survived", "panic"},
     "zombie": {"survived"},
     "no-hang": {"survived"},
 }
@@ -92,7 +92,7 @@ async def measure(
     """One run, its console diagnosed where it was looked at."""
     logs.mkdir(parents=True, exist_ok=True)
     found = await run(prepared, accelerator, logs, mode, progress)
-    if (mode.look or mode.disturb) and found.outcome in _FROZEN and found.console is not None:
+    if (mode.look or mode.disturb) and found.outcome in FROZEN and found.console is not None:
         return msgspec.structs.replace(found, look=look_at(Path(found.console), found.outcome))
     return found
 

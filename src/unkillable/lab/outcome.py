@@ -16,6 +16,9 @@ FOREVER = 120.0
 IDLE_CPU = 0.2
 """Share of one host processor below which a guest computes nothing."""
 
+FROZEN = frozenset({"stalled", "livelock", "deadlock"})
+"""Outcomes in which there is a stall to look at."""
+
 _PANIC = re.compile(rb"Kernel panic - not syncing: ([^\r\n]{0,200})")
 _TAIL = 1 << 20
 

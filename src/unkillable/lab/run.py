@@ -228,7 +228,8 @@ class _Session:
 
     async def _after(self, machine: Machine) -> None:
         """The outcome is decided: nothing that is done now can change it."""
-        if self.mode.look:
+        froze = self.facts is not None and outcome.decide(self.facts)[0] in outcome.FROZEN
+        if self.mode.look and froze:
             deadline = time.monotonic() + LOOK_WAIT * self.slack
             while machine.running and time.monotonic() < deadline and self._open_stall().seconds < LOOK_AT:
                 self.progress("look", 0.0)
