@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from unkillable.cli.given import changed, check_targets
 from unkillable.cli.output import painter, wants_colour, write_file
 from unkillable.errors import UserError
 
@@ -86,18 +87,21 @@ def command(**given: Any) -> None:
         _list()
         return
     plan = _plan(given)
+    check_targets(given["output"], given["html"])
     from unkillable.comparison import Comparing
+    from unkillable.report.schema import to_json
 
     comparing = Comparing(plan, Path(given["results"]))
     if not given["only_show"]:
         with _Progress() as progress:
             comparing.run(progress.report)
     found = comparing.table()
+    _check(found)
     if given["html"]:
         from unkillable.report.lab_html import comparison_page
 
         write_file(given["html"], comparison_page(found).encode())
-    text = msgspec.json.encode(found).decode() if given["form"] == "json" else _text(found, given)
+    text = to_json(found).decode() if given["form"] == "json" else _text(found, given)
     if given["output"]:
         write_file(given["output"], text.encode())
     else:
@@ -106,6 +110,13 @@ def command(**given: Any) -> None:
         cell.summary is not None and cell.summary.outcome != "survived" for cell in found.cells
     ):
         raise click.exceptions.Exit(1)
+
+
+def _check(found: Comparison) -> None:
+    """A table of which no cell can ever be filled is no answer but an error."""
+    if all(cell.reason for cell in found.cells) and not any(cell.runs for cell in found.cells):
+        first = found.cells[0]
+        raise UserError(f"nothing can be run: {first.variation}: {first.reason}")
 
 
 def _list() -> None:
@@ -119,15 +130,9 @@ def _list() -> None:
 
 def _plan(given: dict[str, Any]) -> Plan:
     from unkillable.lab import variations
-    from unkillable.lab.fields import change
     from unkillable.lab.setup import Setup
 
-    base = Setup()
-    for text in given["changes"]:
-        field, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: write it as FIELD=VALUE, such as emulator.cpus=1")
-        base = change(base, {field: value}, f"--set {text}")
+    base = changed(Setup(), given["changes"])
     if given["plan_file"]:
         if given["variations"] or given["kernels"]:
             raise UserError("--plan names kernels and variations: give them there or on the command line")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from unkillable.cli.given import changed, check_targets
 from unkillable.cli.output import painter, wants_colour, write_file
 from unkillable.errors import UserError
 
@@ -120,12 +120,16 @@ def command(**given: Any) -> None:
     notes when it is answered, who is killed, and how long each victim takes to die.
     """
     setup = _setup(given)
+    keep = Path(given["keep"]) if given["keep"] else None
+    if keep is not None:
+        _make(keep)
+    check_targets(given["output"], given["html"], str(keep / "reproduction.json") if keep else None)
+    from unkillable.report.schema import to_json
     from unkillable.reproduction import reproduce
 
-    keep = Path(given["keep"]) if given["keep"] else None
     with _Progress(given["runs"], setup.seconds) as progress:
         found = reproduce(setup, given["runs"], keep, look=given["look"], progress=progress.report)
-    document = msgspec.json.encode(found)
+    document = to_json(found)
     if keep is not None:
         write_file(str(keep / "reproduction.json"), document)
     if given["html"]:
@@ -142,7 +146,21 @@ def command(**given: Any) -> None:
     if given["exit_code"] and found.summary.outcome != "survived":
         raise click.exceptions.Exit(1)
     if found.summary.outcome in ("boot-failed", "harness-failed"):
-        raise click.exceptions.Exit(2)
+        raise UserError(_worthless(found))
+
+
+def _worthless(found: Reproduction) -> str:
+    """Why no run says anything about the guest."""
+    last = found.runs[-1]
+    log = f"; the console is in {last.console}" if last.console else ""
+    return f"{last.outcome}: {last.why}{log}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--keep {folder}: cannot keep logs there: {error.strerror}") from error
 
 
 def _text(found: Reproduction, full: bool, to_screen: bool) -> str:
@@ -170,32 +188,50 @@ _FIELDS = {  # option: field of the setup
 }
 
 
+_OF_A_BUILT_IMAGE = ("compressor", "block")
+
+
 def _setup(given: dict[str, Any]) -> Setup:
     from unkillable.lab.fields import change
     from unkillable.lab.setup import Setup
 
+    if given["config"] is not None and not given["kernel"].startswith("source:"):
+        raise UserError("--config is for a kernel that is built: --kernel source:TREE")
     changes: dict[str, object] = {
         field: given[option] for option, field in _FIELDS.items() if given[option] is not None
     }
-    if given["workload_command"]:
+    if given["rootfs"] is not None:
+        changes |= _own_image(given)
+    if given["workload_command"] is not None:
         changes["workload.kind"] = "command"
         changes["workload.command"] = _words(given["workload_command"], "--command")
-    if given["canary"]:
+    if given["canary"] is not None:
         changes["canary"] = _words(given["canary"], "--canary")
-    setup = change(Setup(), changes, "reproduce")
-    for text in given["changes"]:
-        field, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: write it as FIELD=VALUE, such as emulator.cpus=1")
-        setup = change(setup, {field: value}, f"--set {text}")
-    return setup
+    return changed(change(Setup(), changes, "reproduce"), given["changes"])
+
+
+def _own_image(given: dict[str, Any]) -> dict[str, object]:
+    """What a user's image says of itself need not be said on the command line."""
+    for option in _OF_A_BUILT_IMAGE:
+        if given[option] is not None:
+            raise UserError(
+                f"--{option} says how an image is built; --rootfs {given['rootfs']} is built already"
+            )
+    if given["fs"] is not None:
+        return {}
+    from unkillable.lab.images import inspect
+
+    return {"root.fs": inspect(given["rootfs"]).fs}
 
 
 def _words(text: str, option: str) -> list[str]:
     try:
-        return shlex.split(text)
+        words = shlex.split(text)
     except ValueError as error:
         raise UserError(f"{option} {text!r}: {error}") from error
+    if not words:
+        raise UserError(f"{option} {text!r}: no command in it")
+    return words
 
 
 class _Progress:
