@@ -123,7 +123,8 @@ def _run(one: Compiler, arguments: list[str], limit: float, log: Path | None = N
     said = done.stdout.decode(errors="replace")
     where = ""
     if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(" ".join(command) + "\n" + said)
         where = f"; all of it is in {log}"
-    wrong = next((line for line in said.splitlines() if "error" in line), said.strip().partition("\n")[0])
+    wrong = next((line for line in said.splitlines() if "error:" in line), said.strip().partition("\n")[0])
     raise UserError(f"{one.identity} failed: {wrong[:300]}{where}")

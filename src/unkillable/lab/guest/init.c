@@ -147,7 +147,7 @@ static const struct directive {
 	{ "root", 2, 2, true, do_root },       { "write", 2, 2, false, do_write },
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },
-	{ "canary", 4, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
+	{ "canary", 3, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
 	{ "run", 4, WORDS, true, do_run },     { "room", 1, 1, false, do_room },
 	{ "go", 0, 0, true, do_go },
 };
@@ -211,7 +211,7 @@ static int read_conf(void)
 	int length = fd < 0 ? -1 : read_fd(fd, conf, sizeof(conf));
 
 	close(fd);
-	return length;
+	return length == sizeof(conf) - 1 ? -1 : length; /* more would be cut, and half a directive carried out */
 }
 
 /* The line `init PATH`, if there is one: then process 1 is the image's, and the watcher is its first child. */
