@@ -55,7 +55,7 @@ class Machine:
 
     async def _start(self) -> None:
         try:
-            from qemu.qmp import QMPClient
+            from qemu.qmp import ConnectError, QMPClient
         except ImportError:
             raise UserError("the QEMU library is not installed: pip install 'unkillable[lab]'") from None
         self.files.logs.mkdir(parents=True, exist_ok=True)
@@ -66,13 +66,20 @@ class Machine:
                 *guard, *self.argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
             )  # fmt: skip
-        await self._opened(self.files.qmp)
         client = QMPClient("unkillable")
-        await client.connect(str(self.files.qmp))
-        self._qmp = client
-        self._tasks.append(asyncio.create_task(self._events(client)))
-        await self._opened(self.files.watch)
-        self._watch = await asyncio.open_unix_connection(str(self.files.watch), limit=LINE)
+        try:
+            await self._opened(self.files.qmp)
+            await client.connect(str(self.files.qmp))
+            self._qmp = client
+            self._tasks.append(asyncio.create_task(self._events(client)))
+            await self._opened(self.files.watch)
+            self._watch = await asyncio.open_unix_connection(str(self.files.watch), limit=LINE)
+        except (
+            ConnectError,
+            OSError,
+        ) as error:  # it opens its sockets before it looks at all of its arguments
+            await asyncio.wait_for(self.process.wait(), _STARTS)
+            raise UserError(f"QEMU did not start: {self.complaint() or error}") from error
 
     async def _opened(self, path: Path) -> None:
         deadline = time.monotonic() + _STARTS
