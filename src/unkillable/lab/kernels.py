@@ -41,6 +41,8 @@ class Kernel(msgspec.Struct, frozen=True):
     """(what, name version sha256)."""
     debian: DebianKernel | None = None
     """Its packages, where it is Debian's."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was found."""
 
 
 class Headers(msgspec.Struct, frozen=True):
@@ -124,11 +126,11 @@ def _debian(spec: str, arch: Arch, found: DebianKernel, folders: Iterable[Path])
         image=image,
         modules=modules.parent,
         config=one(_CONFIGS),
-        provenance=(
-            *(("package", package.told) for package in found.packages),
-            *(("not read", suite) for suite in found.skipped),
-        ),
+        provenance=tuple(("package", package.told) for package in found.packages),
         debian=found,
+        notes=tuple(
+            f"{spec}: {suite} could not be read, which may have a newer version" for suite in found.skipped
+        ),
     )
 
 

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import lzma
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import msgspec
-import zstandard
 
 from unkillable.errors import UserError
+from unkillable.lab import arch, modinfo
 from unkillable.lab.cache import digest, entry
 from unkillable.lab.kernels import Kernel
+from unkillable.lab.unpack import DAMAGED, whole
+from unkillable.versions import within
 
 LARGEST = 64 << 20
 """Bytes of an uncompressed module; the largest of Debian's that the lab could load has 3 MB."""
+_LARGEST_TEXT = 8 << 20
+"""Bytes of a configuration or of a list of modules; Debian's have 0.3 MB."""
+_DEEPEST = 32
+"""Dependencies of dependencies."""
 
-_AT_RUN_TIME: dict[str, tuple[str, ...]] = {
-    # Asked for with request_module() when they are first used, which finds no modprobe in our guest.
-    "zram": ("lzo_rle", "lzo-rle", "lz4", "zstd"),
-    "ext4": ("crc32c_generic", "crc32c", "crc32c-intel"),
-    "erofs": ("lz4_decompress",),
-    # virtio_pci is split, and its parts are loaded by it where they are not built in.
-    "virtio_pci": ("virtio_pci_legacy_dev", "virtio_pci_modern_dev"),
-}
-_OPENERS = {
-    ".ko": lambda data: io.BytesIO(data),
-    ".xz": lambda data: lzma.LZMAFile(io.BytesIO(data)),
-    ".zst": lambda data: zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)),
-    ".gz": lambda data: gzip.GzipFile(fileobj=io.BytesIO(data)),
-}
+_ON_DEMAND: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    # Compression through the crypto API until its own backends of 6.12: the algorithm is asked for when a size is set.
+    ("zram", ("crypto-lzo-rle", "crypto-lz4", "crypto-zstd"), "6.12"),
+    # Checksums of metadata, through the crypto API until 6.14; also where ext4 is built in, and its softdep not to be read.
+    ("ext4", ("crypto-crc32c",), "6.14"),
+)
+"""Module, what it asks the kernel to load only when it is used (request_module), and the release from which it does not."""
+_ENDINGS = ("", "_generic")
+"""What file names of crypto modules add to the algorithm's."""
+_OPTIONS = {
+    "virtio_pci": "CONFIG_VIRTIO_PCI", "virtio_mmio": "CONFIG_VIRTIO_MMIO", "virtio_blk": "CONFIG_VIRTIO_BLK",
+    "squashfs": "CONFIG_SQUASHFS", "ext4": "CONFIG_EXT4_FS", "erofs": "CONFIG_EROFS_FS", "zram": "CONFIG_ZRAM",
+}  # fmt: skip
+"""Modules and the options that build them."""
+_CONSOLES = {"ttyS0": "CONFIG_SERIAL_8250_CONSOLE", "ttyAMA0": "CONFIG_SERIAL_AMBA_PL011_CONSOLE"}
 
 
 class ModuleFile(msgspec.Struct, frozen=True):
@@ -47,29 +50,43 @@ class ModuleFile(msgspec.Struct, frozen=True):
 
 
 def plan(kernel: Kernel, wanted: Sequence[str]) -> tuple[ModuleFile, ...]:
-    """The wanted modules and all they depend on, dependencies first; what is built in is left out."""
+    """The wanted modules and all they need, dependencies first; what is built in is left out."""
+    check(kernel)
     found: dict[str, ModuleFile] = {}
     for name in wanted:
         if not has(kernel, name):
-            raise UserError(f"{kernel.release}: has no {name}, neither built in nor as a module; the lab needs it")
-        for extra in _AT_RUN_TIME.get(_canonical(name), ()):
-            if _canonical(extra) in _files(kernel):
-                _add(kernel, extra, found, ())
-        _add(kernel, name, found, ())
+            raise UserError(f"{kernel.release}: has no {name}, which the lab needs: {_why_not(kernel, name)}")
+        for on_demand in _on_demand(kernel, name):
+            _add(kernel, on_demand, found)
+        _add(kernel, name, found)
     return tuple(found.values())
 
 
-def own(name: str, path: Path) -> ModuleFile:
-    """A module from elsewhere, in the place of the kernel's."""
-    return ModuleFile(_canonical(name), path)
+def check(kernel: Kernel) -> None:
+    """An error for a kernel that the lab could neither start nor hear, as far as its configuration is known."""
+    row = arch.find(kernel.arch)
+    needs = [
+        (_CONSOLES[row.console], f"a console on {row.console}"),
+        ("CONFIG_BLK_DEV_INITRD", "an initramfs"),
+    ]
+    if any("pci-serial" in word for word in row.port):
+        needs.append(("CONFIG_SERIAL_8250_PCI", "a serial port on PCI, where the guest's watcher reports"))
+    for option, what in needs:
+        if config_value(kernel, option) not in (None, "y"):
+            raise UserError(f"{kernel.release}: was built without {what}; the lab needs {option}=y")
 
 
 def has(kernel: Kernel, name: str) -> bool:
-    """Whether a kernel has something as a module or built in.  One without a list of what is built in is believed."""
-    if kernel.modules is None:
-        return True
+    """Whether a kernel has something as a module or built in.  Where neither its configuration nor the list of what is
+    built in is known, it is believed to."""
     name = _canonical(name)
-    return name in _files(kernel) or name in _builtin(kernel) or _configured(kernel, name)
+    if name in _files(kernel) or name in _builtin(kernel):
+        return True
+    option = _OPTIONS.get(name)
+    configured = config_value(kernel, option) if option else None
+    if configured is not None:
+        return configured == "y"
+    return not _builtin(kernel)
 
 
 def config_value(kernel: Kernel, option: str) -> str | None:
@@ -77,105 +94,112 @@ def config_value(kernel: Kernel, option: str) -> str | None:
     if kernel.config is None:
         return None
     name = option if option.startswith("CONFIG_") else f"CONFIG_{option}"
-    match = re.search(rf"^{re.escape(name)}=(.*)$", kernel.config.read_text(errors="replace"), re.MULTILINE)
-    return match[1].strip('"') if match else "n"
+    return _options(kernel.config, kernel.config.stat().st_mtime_ns).get(name, "n")
 
 
-_CONFIGS = {  # a module's name: the option that builds it in
-    "virtio_pci": "VIRTIO_PCI", "virtio_blk": "VIRTIO_BLK", "squashfs": "SQUASHFS", "ext4": "EXT4_FS",
-    "erofs": "EROFS_FS", "zram": "ZRAM",
-}  # fmt: skip
+def info(path: Path) -> modinfo.ModInfo:
+    """What a module file, compressed or not, says of itself."""
+    try:
+        return modinfo.read(_content(path))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
-def _configured(kernel: Kernel, name: str) -> bool:
-    return name in _CONFIGS and config_value(kernel, _CONFIGS[name]) == "y"
+def _why_not(kernel: Kernel, name: str) -> str:
+    option = _OPTIONS.get(_canonical(name))
+    if option is None or kernel.config is None:
+        return f"neither built in nor in {kernel.modules}"
+    if config_value(kernel, option) != "m":
+        return f"{option} is not set"
+    if kernel.modules is None:
+        return f"{option}=m, and no modules were given; say where they are with --modules DIR"
+    return f"{option}=m, and it is not in {kernel.modules}"
 
 
-def _add(kernel: Kernel, name: str, found: dict[str, ModuleFile], chain: tuple[str, ...]) -> None:
-    name = _canonical(name)
-    if name in found or name not in _files(kernel) or name in chain:
+def _on_demand(kernel: Kernel, name: str) -> Iterator[str]:
+    for user, asked, until in _ON_DEMAND:
+        if user == _canonical(name) and within(kernel.version, None, until):
+            yield from asked
+
+
+def _add(kernel: Kernel, name: str, found: dict[str, ModuleFile], depth: int = 0) -> None:
+    """Adds a module after those that it needs.  What is no file is built in, or an alias that some built-in answers to."""
+    name = _file_name(kernel, name)
+    if name in found or name not in _files(kernel) or depth > _DEEPEST:
         return
-    file = _uncompressed(_files(kernel)[name])
-    for other in depends(file):
-        _add(kernel, other, found, (*chain, name))
-    found[name] = ModuleFile(name, file)
+    path = _uncompressed(_files(kernel)[name])
+    said = info(path)
+    for other in (*said.softdeps, *said.depends):
+        _add(kernel, other, found, depth + 1)
+    found.setdefault(name, ModuleFile(name, path))
+
+
+def _file_name(kernel: Kernel, name: str) -> str:
+    """The module that a name, or an alias of the crypto API, stands for."""
+    bare = _canonical(name).removeprefix("crypto_")
+    return next((bare + ending for ending in _ENDINGS if bare + ending in _files(kernel)), bare)
 
 
 def _canonical(name: str) -> str:
     return name.replace("-", "_")
 
 
-@cache
 def _files(kernel: Kernel) -> Mapping[str, Path]:
-    """Name to file."""
-    if kernel.modules is None:
-        return {}
-    found = {}
-    for path in kernel.modules.rglob("*.ko*"):
-        stem, dot, ending = path.name.partition(".ko")
-        if dot and (ending in ("", ".xz", ".zst", ".gz")):
-            found[_canonical(stem)] = path
-    return found
+    return _modules_in(kernel.modules) if kernel.modules else {}
 
 
 @cache
+def _modules_in(folder: Path) -> Mapping[str, Path]:
+    """Name to file.  Those of the kernel itself win over what was added later (updates/, extra/)."""
+    paths = sorted(folder.rglob("*.ko*"), key=lambda path: "kernel" in path.relative_to(folder).parts[:1])
+    named = ((re.fullmatch(r"(.+)\.ko(?:\.xz|\.zst|\.gz)?", path.name), path) for path in paths)
+    return {_canonical(match[1]): path for match, path in named if match and path.is_file()}
+
+
 def _builtin(kernel: Kernel) -> frozenset[str]:
-    if kernel.modules is None or not (kernel.modules / "modules.builtin").is_file():
-        return frozenset()
-    lines = (kernel.modules / "modules.builtin").read_text(errors="replace").splitlines()
-    return frozenset(_canonical(Path(line).name.removesuffix(".ko")) for line in lines)
+    """Names of what could be a module and is not.  From 6.16 on the list is in the package of the configuration."""
+    folders = (kernel.modules, kernel.config.parent if kernel.config else None)
+    lists = (folder / "modules.builtin" for folder in folders if folder)
+    return next((_listed(path) for path in lists if path.is_file()), frozenset())
+
+
+@cache
+def _listed(path: Path) -> frozenset[str]:
+    return frozenset(_canonical(Path(line).name.removesuffix(".ko")) for line in _text(path).splitlines())
+
+
+@cache
+def _options(path: Path, _changed: int) -> Mapping[str, str]:
+    return {
+        name: value.strip('"')
+        for name, value in re.findall(r"^(CONFIG_\w+)=(.*)$", _text(path), re.MULTILINE)
+    }
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_LARGEST_TEXT).decode("ascii", "replace")
 
 
 def _uncompressed(path: Path) -> Path:
     if path.suffix == ".ko":
         return path
     status = path.stat()
-    key = digest(path, status.st_size, status.st_mtime_ns)
-    return entry("module", f"{path.name.partition('.')[0]}-{key}.ko", lambda made: _write(path, made))
+    key = f"{path.name.partition('.')[0]}-{digest(path, status.st_size, status.st_mtime_ns)}.ko"
+    return entry("module", key, lambda made: _write(made, _content(path)))
 
 
-def _write(path: Path, made: Path) -> None:
-    made.write_bytes(_read(path))
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
-def _read(path: Path) -> bytes:
-    with _OPENERS[path.suffix](path.read_bytes()) as stream:
-        data: bytes = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        packed = file.read(LARGEST + 1)
+    try:
+        data = whole(packed, LARGEST)
+    except DAMAGED as error:
+        raise UserError(f"{path}: damaged: {error}") from error
+    if data is None:
         raise UserError(f"{path}: larger than {LARGEST >> 20} MiB, which no module is")
     return data
-
-
-def depends(path: Path) -> tuple[str, ...]:
-    """The modules that a module needs, from its own .modinfo."""
-    for line in _modinfo(path.read_bytes()):
-        if line.startswith(b"depends="):
-            return tuple(name for name in line[8:].decode("ascii", "replace").split(",") if name)
-    return ()
-
-
-def vermagic(path: Path) -> str:
-    """What the kernel compares before it loads a module."""
-    return next((line[9:].decode("ascii", "replace") for line in _modinfo(path.read_bytes()) if line.startswith(b"vermagic=")), "")
-
-
-def _modinfo(data: bytes) -> Iterator[bytes]:
-    """The strings of an ELF file's section .modinfo (both word sizes and byte orders)."""
-    if data[:4] != b"\x7fELF" or len(data) < 64:
-        raise UserError("not an ELF file: no kernel module")
-    wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
-    try:
-        (table,) = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)
-        size, count, names = struct.unpack_from(order + "HHH", data, 58 if wide else 46)
-        where = 24 if wide else 16
-        form = order + ("QQ" if wide else "II")
-        rows = [
-            (struct.unpack_from(order + "I", data, table + n * size)[0], *struct.unpack_from(form, data, table + n * size + where))
-            for n in range(count)
-        ]
-        strings = rows[names][1]
-    except (struct.error, IndexError) as error:
-        raise UserError("a damaged ELF file: no kernel module") from error
-    for name, offset, length in rows:
-        if data[strings + name : strings + name + 9] == b".modinfo\0":
-            yield from data[offset : offset + length].split(b"\0")
