@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lab.cpio_reader import read
@@ -52,6 +52,7 @@ def test_the_order_of_the_entries_and_the_dates_of_the_files_do_not_matter(tmp_p
     assert written(*entries[:2]) != first
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.lists(st.from_regex(r"[a-z.-]{1,9}x", fullmatch=True), min_size=1, max_size=4).map("/".join),

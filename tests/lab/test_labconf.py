@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unkillable.errors import UserError
@@ -37,6 +37,7 @@ def directives(setup: Setup, *modules: str) -> list[list[str]]:
 WORDS = st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS | st.text('\\" \tx\r', max_size=8), min_size=1, max_size=6))
 def test_words_come_back(words: list[str]) -> None:
     assert split(" ".join(map(labconf.quote, words))) == words

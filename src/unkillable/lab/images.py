@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def build(root: Root, tree: Tree, version: str | None = None) -> Path:
         raise ValueError(f"{root.fs} has no image")
     tool = TOOLS[root.fs]
     options = tool.arguments(root, version)
-    key = digest(root.fs, *options, _identity(tool.program, tool.package), *fingerprint(tree))
+    key = digest(root.fs, *options, identity(tool.program, tool.package), *fingerprint(tree))
     return entry("image", key, lambda path: _make(tool, options, tree, path))
 
 
@@ -160,10 +160,10 @@ def fingerprint(tree: Tree) -> Iterator[str]:
                 yield name
 
 
-def stage(tree: Tree, into: Path) -> None:
+def stage(tree: Tree, into: Path, mount_points: Iterable[str] = MOUNT_POINTS) -> None:
     """Lays the files of an image out in a directory, with modes and dates that depend on nothing but the files."""
     left = MAX_MIB << 20
-    for name in MOUNT_POINTS:
+    for name in mount_points:
         (into / name).mkdir()
     for place, source in tree.items():
         sources = sorted(source.rglob("*")) if source.is_dir() else [source]
@@ -208,7 +208,7 @@ def _permissions(mode: int) -> int:
 
 
 @cache
-def _identity(program: str, package: str) -> str:
+def identity(program: str, package: str) -> str:
     """What another release of a tool differs in: each has its own way to say its version, and old ones have none."""
     with Path(commands.find(program, package)).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,8 @@ PERIOD_MS = 1000
 COMMAND_LIMIT_MS = 30_000
 """After which a canary of the user's is killed: a command that never ends is no freeze.  The lab's own always ends."""
 DISK = "/dev/vda"
-CANARY = ("/bin/canary", "once")
+PLACE = "/bin"
+"""Where the lab's programs are in an image that it built."""
 MAX_WORDS = 63
 """Words of a line; this and the next are sizes of the watcher's buffers (guest/watcher.h, guest/init.c)."""
 MAX_PROGRAMS = 64
@@ -38,9 +39,9 @@ def quote(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def programs(workload: Workload) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """(name, argument vector) of each program of a workload.  Built programs are files of that name in /bin of the image;
-    a command of the user's runs once."""
+def programs(workload: Workload, place: str = PLACE) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(name, argument vector) of each program of a workload.  Built programs are files of that name in `place`; a command
+    of the user's runs once."""
     if workload.kind == "command":
         if not workload.command:
             raise UserError("a workload of kind `command` needs a command")
@@ -50,33 +51,33 @@ def programs(workload: Workload) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if workload.kind not in ("churn", "hog", "mix", "threads"):
         raise UserError(f"{workload.kind}: no such workload; known are churn, hog, mix, threads, command")
     numbers = range(1, workload.programs + 1)
-    return tuple(_program(workload, number) for number in numbers)
+    return tuple(_program(workload, number, place) for number in numbers)
 
 
-def _program(workload: Workload, number: int) -> tuple[str, tuple[str, ...]]:
+def _program(workload: Workload, number: int, place: str) -> tuple[str, tuple[str, ...]]:
     if workload.kind == "hog" or (workload.kind == "mix" and number % 2 == 0):
-        return f"hog{number}", (f"/bin/hog{number}",)
+        return f"hog{number}", (f"{place}/hog{number}",)
     threads = max(2, workload.threads) if workload.kind == "threads" else workload.threads
     # Generators whose seeds differ only in the lowest bit are the same (guest/churn.c), hence the factor.
     seed = (workload.seed * 1009 + number) * 2 % (1 << 31)
-    argv = (f"/bin/churn{number}", str(workload.calls_per_page), str(threads), str(seed))
+    argv = (f"{place}/churn{number}", str(workload.calls_per_page), str(threads), str(seed))
     return f"churn{number}", argv
 
 
-def lines(setup: Setup, port: str, modules: Sequence[str] = (), disk: str = DISK) -> str:
+def lines(setup: Setup, port: str, modules: Sequence[str] = (), disk: str = DISK, place: str = PLACE) -> str:
     """The directives of a setup.
 
     `port` is the device of the watcher's serial port; `modules` are the names of files in /mods, in the order in which they
-    are loaded.
+    are loaded; `place` is the directory of the lab's programs in the image.
     """
-    text = "".join(_line(directive) for directive in _directives(setup, port, modules, disk))
+    text = "".join(_line(directive) for directive in _directives(setup, port, modules, disk, place))
     if len(text.encode()) > MAX_TEXT:
         raise UserError(f"commands and settings of {len(text)} characters; the guest takes {MAX_TEXT}")
     return text
 
 
 def _directives(
-    setup: Setup, port: str, modules: Sequence[str], disk: str
+    setup: Setup, port: str, modules: Sequence[str], disk: str, place: str
 ) -> Iterable[tuple[str | int, ...]]:
     early, usual, late = _settings(setup)
     yield "port", port
@@ -96,24 +97,24 @@ def _directives(
     limit = COMMAND_LIMIT_MS if setup.canary else 0
     lock = "mlock" if setup.canary_mlock else "plain"
     # In an image without the lab's own program the watcher takes a shell.
-    yield "canary", PERIOD_MS, limit, lock, *(setup.canary or CANARY)
+    yield "canary", PERIOD_MS, limit, lock, *(setup.canary or (f"{place}/canary", "once"))
     # What is started after this directive belongs to the group: the workload, not the daemons.
     if setup.cgroup_mib:
         yield "cgroup", _positive("cgroup_mib", setup.cgroup_mib) * 1024
     yield from late
-    yield from _runs(setup)
+    yield from _runs(setup, place)
     if setup.room_mib:
         yield "room", _positive("room_mib", setup.room_mib) * 1024
     yield ("go",)
 
 
-def _runs(setup: Setup) -> Iterable[tuple[str | int, ...]]:
+def _runs(setup: Setup, place: str) -> Iterable[tuple[str | int, ...]]:
     if not -1000 <= setup.oom_score_adj <= 1000:
         raise UserError(f"oom_score_adj {setup.oom_score_adj}: the kernel takes -1000 to 1000")
     restart = setup.workload.restart_s
     if not 0 <= restart < 1_000_000:
         raise UserError(f"restart_s {restart}: 0 to a million seconds")
-    for who, argv in programs(setup.workload):
+    for who, argv in programs(setup.workload, place):
         yield "run", who, setup.oom_score_adj, round(restart * 1000), *argv
 
 
