@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from unkillable import __version__
+from unkillable.diagnosis import diagnose
 from unkillable.diagnosis.types import Diagnosis
 from unkillable.errors import UserError
+from unkillable.evidence.vmcore import read_vmcore
 from unkillable.lab import accel, cache
 from unkillable.lab.outcome import FROZEN
 from unkillable.lab.prepare import prepare
@@ -46,27 +48,42 @@ def reproduce(
     logs: Path | None = None,
     *,
     look: bool = True,
+    dump: bool = False,
+    vmlinux: Path | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
-    """Prepares a setup and runs it `runs` times, one after the other; the first that freezes is looked at."""
-    prepared = prepare(setup)
+    """Prepares a setup and runs it `runs` times, one after the other; the first that freezes is looked at.
+
+    `dump`: its memory is written to a file first; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
+    """
+    prepared = prepare(setup, dumpable=dump)
     where = logs or new_directory()
-    return asyncio.run(_reproduce(prepared, runs, where, look, progress))
+    found = asyncio.run(_reproduce(prepared, runs, where, Mode(look=look, dump=dump), progress))
+    if vmlinux is None:
+        return found
+    return msgspec.structs.replace(found, runs=tuple(_with_dump(one, vmlinux) for one in found.runs))
+
+
+def _with_dump(one: Run, vmlinux: Path) -> Run:
+    if one.dump is None:
+        return one
+    read = read_vmcore(Path(one.dump), vmlinux)
+    return msgspec.structs.replace(one, dump_look=compare(diagnose(read.evidence), one.outcome))
 
 
 async def _reproduce(
-    prepared: Prepared, runs: int, where: Path, look: bool, progress: Progress | None
+    prepared: Prepared, runs: int, where: Path, mode: Mode, progress: Progress | None
 ) -> Reproduction:
     accelerator, note = await accel.choose(prepared)
     done: list[Run] = []
     for number in range(runs):
-        wants_look = look and not any(one.look for one in done)
+        own = Mode() if any(one.look for one in done) else mode
         done.append(
             await measure(
                 prepared,
                 accelerator,
                 where / f"run-{number + 1}",
-                Mode(look=wants_look),
+                own,
                 partial(progress, number) if progress else None,
             )
         )

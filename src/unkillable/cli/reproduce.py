@@ -99,6 +99,17 @@ Examples:
     default=True,
     help="Look at a stall (sysrq) once the outcome is decided.  [default: look]",
 )
+@click.option(
+    "--vmcore",
+    "dump",
+    is_flag=True,
+    help="Before that, write the guest's memory to vmcore.elf beside the logs.",
+)
+@click.option(
+    "--vmlinux",
+    metavar="FILE",
+    help="With --vmcore: the kernel with debug symbols; diagnose the dump too (needs drgn).",
+)
 @click.option("--keep", metavar="DIR", help="Where logs stay; in the cache otherwise.")
 @click.option(
     "--format",
@@ -119,6 +130,10 @@ def command(**given: Any) -> None:
     image is started once a second, as a user's shell would start a program; a watcher that needs neither disk nor memory
     notes when it is answered, who is killed, and how long each victim takes to die.
     """
+    if given["vmlinux"] and not given["dump"]:
+        raise UserError("--vmlinux belongs to --vmcore")
+    if given["dump"] and not given["look"]:
+        raise UserError("--vmcore is a way to look, and cannot go with --no-look")
     setup = _setup(given)
     keep = Path(given["keep"]) if given["keep"] else None
     if keep is not None:
@@ -128,7 +143,15 @@ def command(**given: Any) -> None:
     from unkillable.reproduction import reproduce
 
     with _Progress(given["runs"], setup.seconds) as progress:
-        found = reproduce(setup, given["runs"], keep, look=given["look"], progress=progress.report)
+        found = reproduce(
+            setup,
+            given["runs"],
+            keep,
+            look=given["look"],
+            dump=given["dump"],
+            vmlinux=Path(given["vmlinux"]) if given["vmlinux"] else None,
+            progress=progress.report,
+        )
     document = to_json(found)
     if keep is not None:
         write_file(str(keep / "reproduction.json"), document)

@@ -158,6 +158,12 @@ class Machine:
             while await reader.read(1 << 16):
                 pass
 
+    async def dump(self, path: Path) -> bool:
+        """Writes the guest's memory as an ELF core, the guest stopped meanwhile; whether that worked."""
+        # Compressed dumps (kdump-zlib) of QEMU 7.2 lack the name of the architecture, and drgn refuses them.
+        await self.qmp("dump-guest-memory", paging=False, protocol=f"file:{path}")
+        return path.exists() and path.stat().st_size > 0
+
     async def disk(self) -> tuple[int, int]:
         """Requests and bytes read from the root disk so far; costs the guest nothing."""
         for row in await self.qmp("query-blockstats") or ():

@@ -14,18 +14,19 @@ from unkillable.lab.modules import ModuleFile
 from unkillable.lab.setup import Prepared, Setup
 
 _ZRAM = ("zram",)
+_DUMP = ("qemu_fw_cfg",)
 _FILE_SYSTEMS = {"squashfs": ("squashfs",), "ext4": ("ext4",), "erofs": ("erofs",), "tmpfs": ()}
 """Modules that mount a root, where they are not built in."""
 
 
-def prepare(setup: Setup) -> Prepared:
+def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
     """Builds or finds the kernel, the guest's programs, the root image and the initramfs."""
     arch = find(setup.arch)
     kernel = _kernel(setup, arch)
     built = programs.build(arch, setup.workload)
     tree = _tree(setup, arch, built)
     disk = _disk(setup, kernel, tree)
-    loaded, provenance = _modules(setup, kernel, arch)
+    loaded, provenance = _modules(setup, kernel, arch, _DUMP if dumpable else ())
     files = {f"{one.name}.ko": one.path for one in loaded}
     archive = initramfs.build(
         built.watcher,
@@ -83,10 +84,10 @@ def _own_image(setup: Setup) -> Path:
 
 
 def _modules(
-    setup: Setup, kernel: Kernel, arch: Arch
+    setup: Setup, kernel: Kernel, arch: Arch, extra: tuple[str, ...]
 ) -> tuple[Sequence[ModuleFile], tuple[tuple[str, str], ...]]:
     """The modules in load order, with squashfs.ko replaced by a rebuilt one where the setup wants that."""
-    wanted = (*arch.modules, *_FILE_SYSTEMS[setup.root.fs], *(_ZRAM if setup.zram_mib else ()))
+    wanted = (*arch.modules, *_FILE_SYSTEMS[setup.root.fs], *(_ZRAM if setup.zram_mib else ()), *extra)
     loaded = modules.plan(kernel, wanted)
     if setup.module is None or setup.root.fs != "squashfs":
         return loaded, ()

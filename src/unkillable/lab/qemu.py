@@ -18,6 +18,9 @@ QUIET = 4
 They stay in the ring buffer, from which the watcher prints them once the outcome is decided."""
 LOUD = 8
 
+DUMPABLE = ("-device", "vmcoreinfo")
+"""Lets the guest's qemu_fw_cfg say where its symbols are, without which drgn cannot read a memory dump."""
+
 _ARGS = (
     "panic=-1",  # reboot at once, which -no-reboot turns into an end that QMP tells from others
     "log_buf_len=2M",
@@ -55,6 +58,10 @@ class Files(msgspec.Struct, frozen=True):
     @property
     def watch_log(self) -> Path:
         return self.logs / "watch.jsonl"
+
+    @property
+    def core(self) -> Path:
+        return self.logs / "vmcore.elf"
 
     @property
     def errors(self) -> Path:

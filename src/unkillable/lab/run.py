@@ -22,7 +22,7 @@ from unkillable.lab.arch import find
 from unkillable.lab.machine import Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
-from unkillable.lab.qemu import LOUD, QUIET, Files, arguments, program, version
+from unkillable.lab.qemu import DUMPABLE, LOUD, QUIET, Files, arguments, program, version
 from unkillable.lab.setup import Prepared
 from unkillable.lab.types import Run
 
@@ -51,6 +51,8 @@ class Mode(msgspec.Struct, frozen=True):
     """Look at a stall once the outcome is decided: sysrq w, m and t."""
     disturb: bool = False
     """Look at every stall as it happens: the figures do not count (Run.looked)."""
+    dump: bool = False
+    """Before the look, write the guest's memory to a file; QEMU stops the guest and its clock meanwhile."""
     records: bool = True
     """Fetch the kernel's ring buffer after the measurement, where the watcher still answers."""
 
@@ -62,7 +64,13 @@ async def run(
     arch = find(prepared.setup.arch)
     with tempfile.TemporaryDirectory(prefix="unkillable-") as sockets:
         files = Files(Path(sockets), logs)
-        argv = arguments(prepared, files, accelerator, loglevel=LOUD if mode.disturb else QUIET)
+        argv = arguments(
+            prepared,
+            files,
+            accelerator,
+            loglevel=LOUD if mode.disturb else QUIET,
+            extra=DUMPABLE if mode.dump else (),
+        )
         session = _Session(prepared, files, mode, progress or (lambda _phase, _share: None))
         began, used = time.monotonic(), _own_cpu()
         interrupted = False
@@ -105,6 +113,8 @@ class _Session:
         """How many beats, exits, samples and kills there were when the measurement closed."""
         self.wall = self.own_cpu = self.qemu_cpu = 0.0
         self.looked_early = False
+        self.core = False
+        """Whether there is a memory dump."""
         # A guest with counted instructions is slower than the wall clock, by how much depends on the host.
         self.slack = 20.0 if self.setup.emulator.icount_shift is not None else 1.0
 
@@ -234,6 +244,9 @@ class _Session:
             while machine.running and time.monotonic() < deadline and self._open_stall().seconds < LOOK_AT:
                 self.progress("look", 0.0)
                 await asyncio.sleep(0.2)
+            if self.mode.dump:
+                self.progress("memory dump", 0.0)
+                self.core = await machine.dump(self.files.core)
             await self._dump(machine)
         if self.mode.records and self._open_stall().seconds < outcome.FELT:
             await machine.command("kmsg")
@@ -301,6 +314,7 @@ class _Session:
             harness_cpu_s=self.own_cpu,
             qemu_cpu_s=self.qemu_cpu,
             looked=self.mode.disturb,
+            dump=str(self.files.core) if self.core else None,
             console=str(self.files.console_log),
             watch=str(self.files.watch_log),
         )

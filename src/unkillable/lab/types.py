@@ -117,6 +117,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     look: Look | None = None
     looked: bool = False
     """The run was disturbed on purpose (sysrq dumps during stalls): its figures do not count."""
+    dump: str | None = None
+    """Path of a memory dump (ELF) taken before the look."""
+    dump_look: Look | None = None
+    """What `diagnose` says of that dump, where the kernel's debug symbols were given."""
     console: str | None = None
     """Path of the console log that was kept."""
     watch: str | None = None

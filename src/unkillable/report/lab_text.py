@@ -125,10 +125,15 @@ def _table(rows: Sequence[Sequence[str]], paint: Style, wide: int) -> list[str]:
 
 
 def _looks(runs: Sequence[Run], paint: Style, wide: int) -> list[str]:
-    found = [(number, run.look) for number, run in enumerate(runs, 1) if run.look is not None]
+    found = [
+        (f"{number}{what}", look)
+        for number, run in enumerate(runs, 1)
+        for what, look in (("", run.look), (", memory dump", run.dump_look))
+        if look is not None
+    ]
     if not found:
         return []
-    lines = [paint("head", "What the console showed, once the outcome was decided")]
+    lines = [paint("head", "What was seen once the outcome was decided")]
     for number, look in found:
         lines += wrap(
             clean(f"{look.kind} ({look.confidence} confidence): {look.summary}"),
@@ -143,7 +148,12 @@ def _looks(runs: Sequence[Run], paint: Style, wide: int) -> list[str]:
 
 
 def _logs(runs: Sequence[Run], paint: Style) -> list[str]:
-    kept = [(number, path) for number, run in enumerate(runs, 1) for path in (run.console, run.watch) if path]
+    kept = [
+        (number, path)
+        for number, run in enumerate(runs, 1)
+        for path in (run.console, run.watch, run.dump)
+        if path
+    ]
     if not kept:
         return []
     return [paint("head", "Logs"), *(f"  run {number}: {clean(path)}" for number, path in kept)]
