@@ -17,7 +17,7 @@ from unkillable.diagnosis import diagnose
 from unkillable.diagnosis.types import Diagnosis
 from unkillable.errors import UserError
 from unkillable.evidence.vmcore import read_vmcore
-from unkillable.lab import accel, cache
+from unkillable.lab import accel, cache, labconf
 from unkillable.lab.outcome import FROZEN
 from unkillable.lab.prepare import prepare
 from unkillable.lab.run import Mode, run
@@ -29,6 +29,9 @@ from unkillable.pipeline import inspect
 Progress = Callable[[int, str, float], None]
 """Called with the number of the run (from 0), its phase and the phase's share that is over."""
 
+_OF_THE_GUEST = FROZEN | {"survived"}
+_NOT_STARTED = (126, 127)
+"""Exit statuses of a program that was not found, or not allowed to run; also of one whose libraries are not found."""
 _FITS = {  # verdict of a console: outcomes that can be true together with it
     "deadlock": {"deadlock", "livelock"},
     "unkillable-victim": FROZEN,
@@ -108,10 +111,21 @@ async def measure(
 ) -> Run:
     """One run, its console diagnosed where it was looked at."""
     logs.mkdir(parents=True, exist_ok=True)
-    found = await run(prepared, accelerator, logs, mode, progress)
+    found = _told(await run(prepared, accelerator, logs, mode, progress), prepared.setup)
     if (mode.look or mode.disturb) and found.outcome in FROZEN and found.console is not None:
         return msgspec.structs.replace(found, look=look_at(Path(found.console), found.outcome))
     return found
+
+
+def _told(found: Run, setup: Setup) -> Run:
+    """A guest whose workload could not be started has survived nothing."""
+    wanted = {who for who, _ in labconf.programs(setup.workload)}
+    failed = {one.who: one.status for one in found.exits if one.signal == 0 and one.status in _NOT_STARTED}
+    if found.outcome not in _OF_THE_GUEST or found.kills or not wanted <= failed.keys():
+        return found
+    who, status = next(iter(failed.items()))
+    why = f"the workload never ran: {who} ended with status {status}, as a program does that is not in the image"
+    return msgspec.structs.replace(found, outcome="boot-failed", why=why)
 
 
 def look_at(console: Path, outcome: str) -> Look | None:

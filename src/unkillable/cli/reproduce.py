@@ -22,7 +22,7 @@ EPILOG = """\b
 Examples:
   unkillable reproduce
   unkillable reproduce --kernel debian:5.10 --runs 5
-  unkillable reproduce --kernel bzImage --modules lib/modules/6.6.32 --rootfs rootfs.squashfs --memory 128
+  unkillable reproduce --kernel bzImage --modules lib/modules/6.6.32 --rootfs rootfs.squashfs --command "/bin/tail /dev/zero"
   unkillable reproduce --fs ext4 --format json
   unkillable reproduce --set /sys/kernel/mm/lru_gen/min_ttl_ms=1000
 """
@@ -223,28 +223,32 @@ def _setup(given: dict[str, Any]) -> Setup:
     changes: dict[str, object] = {
         field: given[option] for option, field in _FIELDS.items() if given[option] is not None
     }
-    if given["rootfs"] is not None:
-        changes |= _own_image(given)
     if given["workload_command"] is not None:
         changes["workload.kind"] = "command"
         changes["workload.command"] = _words(given["workload_command"], "--command")
     if given["canary"] is not None:
         changes["canary"] = _words(given["canary"], "--canary")
+    if given["rootfs"] is not None:
+        changes |= _own_image(given)
     return changed(change(Setup(), changes, "reproduce"), given["changes"])
 
 
 def _own_image(given: dict[str, Any]) -> dict[str, object]:
-    """What a user's image says of itself need not be said on the command line."""
+    """What a user's image says of itself need not be said on the command line; what it has not cannot be run."""
+    from unkillable.lab.images import has_path, inspect
+
+    image = given["rootfs"]
     for option in _OF_A_BUILT_IMAGE:
         if given[option] is not None:
+            raise UserError(f"--{option} says how an image is built; --rootfs {image} is built already")
+    fs = given["fs"] or inspect(image).fs
+    for option in ("workload_command", "canary"):
+        program = _words(given[option], "")[0] if given[option] else None
+        if program is not None and not has_path(image, program):
             raise UserError(
-                f"--{option} says how an image is built; --rootfs {given['rootfs']} is built already"
+                f"--rootfs {image}: has no {program}; a command begins with the path of a program in it"
             )
-    if given["fs"] is not None:
-        return {}
-    from unkillable.lab.images import inspect
-
-    return {"root.fs": inspect(given["rootfs"]).fs}
+    return {"root.fs": fs}
 
 
 def _words(text: str, option: str) -> list[str]:
