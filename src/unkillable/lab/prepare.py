@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from unkillable.errors import UserError
-from unkillable.lab import debs, images, initramfs, kernels, labconf, modules, programs
+from unkillable.lab import debs, images, initramfs, kernels, labconf, modules, ownimage, programs
 from unkillable.lab.arch import Arch, find
 from unkillable.lab.kernels import Kernel
 from unkillable.lab.modules import ModuleFile
@@ -15,6 +17,7 @@ from unkillable.lab.setup import Prepared, Setup
 
 _ZRAM = ("zram",)
 _DUMP = ("qemu_fw_cfg",)
+_SHELL = ("/bin/sh", "-c", ":")
 _FILE_SYSTEMS = {"squashfs": ("squashfs",), "ext4": ("ext4",), "erofs": ("erofs",), "tmpfs": ()}
 """Modules that mount a root, where they are not built in."""
 
@@ -24,13 +27,14 @@ def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
     arch = find(setup.arch)
     kernel = _kernel(setup, arch)
     built = programs.build(arch, setup.workload)
+    setup = _with_canary(setup)
     tree = _tree(setup, arch, built)
-    disk = _disk(setup, kernel, tree)
+    disk = _disk(setup, kernel, tree, built)
     loaded, provenance = _modules(setup, kernel, arch, _DUMP if dumpable else ())
     files = {f"{one.name}.ko": one.path for one in loaded}
     archive = initramfs.build(
         built.watcher,
-        labconf.lines(setup, arch.port_device, tuple(files)),
+        labconf.lines(setup, arch.port_device, tuple(files), place=_place(setup)),
         modules=files,
         files={"/bin/keep": built.keep, "/bin/canary": built.canary},
         newroot=tree if setup.root.fs == "tmpfs" else None,
@@ -67,20 +71,39 @@ def _tree(setup: Setup, arch: Arch, built: programs.Programs) -> images.Tree:
     return tree | {f"/bin/{name}": path for name, path in built.workload}
 
 
-def _disk(setup: Setup, kernel: Kernel, tree: images.Tree) -> Path | None:
+def _disk(setup: Setup, kernel: Kernel, tree: images.Tree, built: programs.Programs) -> Path | None:
     if setup.root.image is not None:
-        return _own_image(setup)
+        return _own_image(setup, kernel, built)
     return None if setup.root.fs == "tmpfs" else images.build(setup.root, tree, kernel.version)
 
 
-def _own_image(setup: Setup) -> Path:
+def _own_image(setup: Setup, kernel: Kernel, built: programs.Programs) -> Path:
     image = Path(str(setup.root.image))
-    found = images.inspect(image)
+    found = ownimage.check(image, kernel.version, lambda option: modules.config_value(kernel, option))
     if found.fs != setup.root.fs:
         raise UserError(f"{image}: is {found.fs}, not {setup.root.fs}; say --fs {found.fs}")
     if setup.init is not None and not images.has_path(image, setup.init):
         raise UserError(f"{image}: has no {setup.init}; name the program it starts with, or leave --init out")
-    return image
+    if setup.workload.kind == "command":
+        return image
+    own = {"keep": built.keep, "canary": built.canary, **dict(built.workload)}
+    return ownimage.extend(image, own)
+
+
+def _place(setup: Setup) -> str:
+    """Where the lab's programs are on the root."""
+    return "/bin" if setup.root.image is None else ownimage.PLACE
+
+
+def _with_canary(setup: Setup) -> Setup:
+    """A user's image that is left as it is has no canary of ours: its shell is what its user would feel."""
+    if setup.root.image is None or setup.workload.kind != "command" or setup.canary:
+        return setup
+    if not images.has_path(setup.root.image, _SHELL[0]):
+        raise UserError(
+            f"{setup.root.image}: has no {_SHELL[0]}; name a program of it to start and time: --canary /sbin/true"
+        )
+    return msgspec.structs.replace(setup, canary=_SHELL)
 
 
 def _modules(

@@ -46,7 +46,8 @@ int start_prepare(void)
 }
 
 struct child {
-	const char *path; /* on the image */
+	const char *path;  /* on the image */
+	const char *added; /* the same on a user's image to which our programs were added; NULL for none */
 	const char *copy; /* in the initramfs, for an image that lacks it; NULL for none */
 	char *const *argv;
 	bool limited;  /* by the cgroup */
@@ -84,6 +85,8 @@ static void become(const struct child *one)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(one->path, one->argv, environment);
+	if (errno == ENOENT && one->added)
+		execve(one->added, one->argv, environment);
 	if (errno == ENOENT && copy >= 0)
 		fexecve(copy, one->argv, environment);
 	_exit(127);
@@ -128,7 +131,7 @@ int start_canary(int argc, char **argv)
 {
 	static char *const shell[] = { "/bin/sh", "-c", ":" };
 	char *all[WORDS + 4] = { OURS };
-	struct child one = { OURS, OURS, all, .inherits = true };
+	struct child one = { OURS, "/.unkillable/canary", OURS, all, .inherits = true };
 
 	memcpy(all + 1, argv, (size_t)argc * sizeof(*argv));
 	if (strcmp(argv[3], OURS) == 0 && faccessat(root_dir(), OURS + 1, X_OK, 0) != 0) {
@@ -140,7 +143,7 @@ int start_canary(int argc, char **argv)
 
 int start_daemon(int argc, char **argv)
 {
-	struct child one = { argv[0], NULL, argv, .limited = true };
+	struct child one = { argv[0], NULL, NULL, argv, .limited = true };
 
 	(void)argc;
 	return start(argv[0], &one) < 0 ? -1 : 0;
@@ -149,7 +152,7 @@ int start_daemon(int argc, char **argv)
 /* The arguments of keep(1) as they are. */
 int start_keep(int argc, char **argv)
 {
-	struct child one = { "/bin/keep", "/bin/keep", argv, .limited = true, .inherits = true };
+	struct child one = { "/bin/keep", "/.unkillable/keep", "/bin/keep", argv, .limited = true, .inherits = true };
 
 	(void)argc;
 	return start("keep", &one) < 0 ? -1 : 0;
