@@ -18,8 +18,10 @@ from unkillable.diagnosis.types import Diagnosis
 from unkillable.errors import UserError
 from unkillable.evidence.vmcore import read_vmcore
 from unkillable.lab import accel, cache, labconf
+from unkillable.lab.arch import find
 from unkillable.lab.outcome import FROZEN
 from unkillable.lab.prepare import prepare
+from unkillable.lab.qemu import program
 from unkillable.lab.run import Mode, run
 from unkillable.lab.setup import Prepared, Setup
 from unkillable.lab.summary import summarise
@@ -59,6 +61,7 @@ def reproduce(
 
     `dump`: its memory is written to a file first; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
     """
+    program(find(setup.arch))  # nothing is fetched for an emulator that is missing
     prepared = prepare(setup, dumpable=dump)
     where = logs or new_directory()
     found = asyncio.run(_reproduce(prepared, runs, where, Mode(look=look, dump=dump), progress))

@@ -88,6 +88,11 @@ def command(**given: Any) -> None:
         return
     plan = _plan(given)
     check_targets(given["output"], given["html"])
+    if not given["only_show"]:
+        from unkillable.lab.arch import find
+        from unkillable.lab.qemu import program
+
+        program(find(plan.base.arch))  # nothing is fetched for an emulator that is missing
     from unkillable.comparison import Comparing
     from unkillable.report.schema import to_json
 
