@@ -51,13 +51,16 @@ Dir::State::lists "{root}/lists";
 Dir::State::status "{root}/status";
 Dir::Cache "{root}/cache";
 Dir::Cache::archives "{root}/cache/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
 Dir::Etc::sourcelist "{root}/mirror.sources";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 """
 """Read after the machine's own configuration, which keeps its proxies, passwords and keys.  Architectures are named, so
-that dpkg is not asked for the machine's.  The sandbox user cannot reach a cache in a home directory."""
+that dpkg is not asked for the machine's.  The sandbox user cannot reach a cache in a home directory.  apt's own cache of a
+suite would take more space than its index."""
 
 
 class NotServed(UserError):
@@ -272,7 +275,8 @@ def _unpacked(path: Path, _changed: int) -> bytes:
 
 
 def _text(path: Path) -> bytes:
-    return _unpacked(path, path.stat().st_mtime_ns)
+    # Not the time of modification: apt takes that from the mirror.
+    return _unpacked(path, path.stat().st_ctime_ns)
 
 
 def _stanzas(text: bytes, pattern: str) -> Iterator[bytes]:
