@@ -1,10 +1,12 @@
 """What is said of several runs; the runs are made by hand."""
 
+import msgspec
+
 from tests.lab import made
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import Time
 from unkillable.lab.summary import counted, kill_latencies, seconds_words, stalls, summarise, versus
-from unkillable.lab.types import Exit, Spread
+from unkillable.lab.types import Exit, Run, Sample, Spread
 
 FIVE = (22.7, 38.2, 57.5, 30.0, 40.0)
 
@@ -146,3 +148,15 @@ def test_a_panic_is_not_ranked_among_stalls() -> None:
     nothing = versus("stock", [made.failed()], stock)
     assert nothing.words == "not compared: no run of stock says anything about the guest"
     assert nothing.verdict == "not compared"
+
+
+def test_a_run_in_which_memory_never_ran_short_says_so() -> None:
+    """It survived, and that means nothing."""
+    calm = Sample(1.0, 9000, 90000, 1000, 0, 5, 0, 0, 0, 0, 0)
+    easy = Run(
+        outcome="survived", why="", samples=(calm, msgspec.structs.replace(calm, at=9.0)), longest_stall_s=0.1
+    )
+    pressed = msgspec.structs.replace(easy, samples=(calm, msgspec.structs.replace(calm, at=9.0, scanned=4)))
+    assert "in no run did memory run short at all" in summarise([easy], Setup()).sentence
+    assert "in 1 of them did memory run short" in summarise([easy, pressed], Setup()).sentence
+    assert "run short" not in summarise([pressed], Setup()).sentence

@@ -117,6 +117,11 @@ def _sentence(
         parts.append(
             f"{bystanders} {'program' if bystanders == 1 else 'programs'} died of a fault without being killed"
         )
+    easy = sum(run.pressed is False for run in good)
+    if easy:
+        parts.append(
+            f"in {'no run' if easy == len(good) else f'{len(good) - easy} of them'} did memory run short at all"
+        )
     parts += _not_counted(runs)
     return "; ".join(parts)
 

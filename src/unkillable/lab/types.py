@@ -132,6 +132,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Version line of QEMU."""
 
     @property
+    def pressed(self) -> bool | None:
+        """Whether memory ran short at all: somebody was killed, or reclaim had to look for pages; None where nobody could look."""
+        if self.kills or self.outcome != "survived":
+            return True
+        if len(self.samples) < 2:
+            return None
+        return self.samples[-1].scanned > self.samples[0].scanned
+
+    @property
     def oom_kills(self) -> int:
         return sum(kill.by != "user" for kill in self.kills)
 
