@@ -48,13 +48,13 @@ Examples:
 )
 @click.option("--block", "block", type=int, metavar="KIB", help="squashfs: block size in KiB.")
 @click.option(
-    "--memory", type=click.IntRange(min=16), metavar="MIB", help="RAM of the guest.  [default: 192]"
+    "--memory", type=click.IntRange(min=16), metavar="MIB", help="RAM of the guest.  [default: 256]"
 )
 @click.option(
     "--room",
     type=click.IntRange(min=0),
     metavar="MIB",
-    help="Memory left for the workload; 0: all of it.  [default: 96]",
+    help="Memory left for the workload; 0: all of it.  [default: 64]",
 )
 @click.option(
     "--cpus", type=click.IntRange(1, 64), metavar="N", help="Processors of the guest.  [default: 2]"

@@ -63,7 +63,7 @@ class Emulator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accelerator: str = "auto"
     """`auto` (KVM where a probe booted a guest with it, else tcg), `kvm` or `tcg`."""
     cpus: int = 2
-    memory_mib: int = 192
+    memory_mib: int = 256
     disk_mib_s: float = 0.0
     """Throughput limit of the root disk; 0 for none."""
     disk_iops: int = 0
@@ -87,7 +87,7 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     module: Module | None = None
     workload: Workload = Workload()
     emulator: Emulator = Emulator()
-    room_mib: int = 96
+    room_mib: int = 64
     """MemAvailable at the start of the workload: what is above it is locked away by the watcher, so that kernels of different
     size leave the same room.  0: nothing is locked away."""
     settings: tuple[tuple[str, str], ...] = ()
