@@ -88,7 +88,7 @@ def _directives(
         yield "zram", _positive("zram_mib", setup.zram_mib) * 1024
     # Before the room is made: vm.min_free_kbytes and the like change how much there is.
     yield from usual
-    yield ("trace",)
+    yield ("blind" if setup.blind else "trace",)
     yield ("root", "tmpfs", "-") if setup.root.fs == "tmpfs" else ("root", setup.root.fs, disk)
     if setup.init is not None:
         yield "init", _init(setup.init)

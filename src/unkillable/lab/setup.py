@@ -109,6 +109,8 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Command lines started in the image before the workload, such as `/usr/bin/earlyoom -m 10`."""
     init: str | None = None
     """A user's image: its own init (such as /sbin/init), started as process 1 instead of nothing."""
+    blind: bool = False
+    """The watcher passes on the canary's answers and little else: what is compared with, to see what observation costs."""
     seconds: float = 60.0
     """Length of the measurement, guest time, from the start of the workload."""
 

@@ -18,6 +18,7 @@ enum { CONF = 65536, POOL = 4096, PULSE_PRIORITY = 50, TRACE_PRIORITY = 40, RELA
 static char conf[CONF];
 static int to_init = -1, from_init = -1; /* pipes to process 1, which waits to become the image's init */
 static bool traced;
+bool blind;
 static char *keep_argv[PROGRAMS * (WORDS + 4) + 2] = { "/bin/keep" };
 static char *names[PROGRAMS + 1];
 static int keep_words = 1, runs;
@@ -62,6 +63,14 @@ static int do_cgroup(int count, char **words)
 {
 	(void)count;
 	return memory_cgroup(atoll(words[0]));
+}
+
+static int do_blind(int count, char **words)
+{
+	(void)count;
+	(void)words;
+	blind = true;
+	return 0;
 }
 
 static int do_trace(int count, char **words)
@@ -131,7 +140,7 @@ static int do_go(int count, char **words)
 	(void)words;
 	look_open();
 	if (thread_start(relay_run, names, RELAY_PRIORITY) != 0 || thread_start(look_run, NULL, 0) != 0 ||
-	    thread_start(sample_run, NULL, 0) != 0 || (traced && thread_start(trace_run, NULL, TRACE_PRIORITY) != 0))
+	    (!blind && thread_start(sample_run, NULL, 0) != 0) || (traced && thread_start(trace_run, NULL, TRACE_PRIORITY) != 0))
 		return -1;
 	say("\"ev\":\"ready\",\"trace\":%s,\"psi\":%s", traced ? "true" : "false", psi ? "true" : "false");
 	return runs ? start_keep(keep_words, keep_argv) : 0;
@@ -146,6 +155,7 @@ static const struct directive {
 	{ "port", 1, 1, true, do_port },       { "module", 1, 2, false, do_module },
 	{ "root", 2, 2, true, do_root },       { "write", 2, 2, false, do_write },
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
+	{ "blind", 0, 0, false, do_blind },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },
 	{ "canary", 3, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
 	{ "run", 4, WORDS, true, do_run },     { "room", 1, 1, false, do_room },

@@ -59,6 +59,7 @@ void look_open(void);
 void *look_run(void *unused);
 void *relay_run(void *names); /* char *[]: who a record's number is */
 void *pulse_run(void *unused);
+extern bool blind; /* only the canary is watched: to see what watching costs */
 int thread_start(void *(*run)(void *), void *argument, int priority);
 
 #endif
