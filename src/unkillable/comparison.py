@@ -10,7 +10,7 @@ import msgspec
 
 from unkillable import __version__
 from unkillable.lab import accel
-from unkillable.lab.grid import Grid, Progress, cells
+from unkillable.lab.grid import Grid, Progress, cells, stored_identities
 from unkillable.lab.prepare import identity, prepare
 from unkillable.lab.run import Mode
 from unkillable.lab.setup import Prepared, Setup
@@ -24,10 +24,16 @@ from unkillable.reproduction import measure
 class Comparing:
     """A table in the making, in a results directory."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, *, only_show: bool = False) -> None:
+        """`only_show`: nothing is fetched or built, and nothing can be run."""
         self._prepared: dict[Setup, Prepared] = {}
         self.folder = folder
-        self.grid = Grid(cells(plan, self._identity), plan.runs, plan.seed, folder)
+        self.grid = Grid(
+            cells(plan, stored_identities(folder) if only_show else self._identity),
+            plan.runs,
+            plan.seed,
+            folder,
+        )
 
     def run(self, progress: Callable[[Progress], None]) -> None:
         """Does the runs that are missing."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import made
 from unkillable.errors import UserError
-from unkillable.lab.grid import ATTEMPTS, Grid, Progress, cells, digest
+from unkillable.lab.grid import ATTEMPTS, Grid, Progress, cells, digest, stored_identities
 from unkillable.lab.setup import Root, Setup
 from unkillable.lab.table import tabulate
 from unkillable.lab.table_types import Comparison
@@ -249,3 +249,15 @@ def test_nothing_has_been_run(tmp_path: Path) -> None:
     assert table.missing == 7
     assert table.sentence.endswith("could not tell")
     assert table.answers[1] == "debian:6.1: could not tell: there is no run of stock"
+
+
+def test_what_there_is_can_be_shown_without_preparing_anything(tmp_path: Path) -> None:
+    def identity(setup: Setup) -> str:
+        return f"{setup.kernel} package 6.1.192-2"
+
+    grid(tmp_path, runs=2, identity=identity).run(Guest())
+    (tmp_path / "other.json").write_text("{}")
+    shown = grid(tmp_path, runs=2, identity=stored_identities(tmp_path))
+    assert shown.missing() == ()
+    assert len(shown.finished(shown.cells[0])) == 2
+    assert len(grid(tmp_path, runs=2, identity=lambda _: "another package").missing()) == 14

@@ -96,7 +96,7 @@ def command(**given: Any) -> None:
     from unkillable.comparison import Comparing
     from unkillable.report.schema import to_json
 
-    comparing = Comparing(plan, Path(given["results"]))
+    comparing = Comparing(plan, Path(given["results"]), only_show=given["only_show"])
     if not given["only_show"]:
         with _Progress() as progress:
             comparing.run(progress.report)

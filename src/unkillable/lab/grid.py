@@ -11,6 +11,7 @@ import hashlib
 import os
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,19 @@ def cells(plan: Plan, identity: Identity | None = None) -> tuple[Cell, ...]:
             else:
                 found.append(Cell(kernel, variation, own, identity=known, key=digest(own, known)))
     return tuple(found)
+
+
+def stored_identities(folder: Path) -> Identity:
+    """The identities of the runs in a results directory: the most frequent of each Setup.  For showing what there is, with
+    nothing fetched or built."""
+    found: dict[Setup, Counter[str]] = {}
+    for path in folder.glob("*.json"):
+        try:
+            stored = msgspec.json.decode(path.read_bytes()[:_LARGEST], type=Stored)
+        except (OSError, msgspec.DecodeError):
+            continue
+        found.setdefault(stored.setup, Counter())[stored.identity] += 1
+    return lambda own: found[own].most_common(1)[0][0] if own in found else ""
 
 
 def digest(own: Setup, identity: str = "") -> str:
