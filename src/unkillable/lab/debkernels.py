@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -66,13 +67,13 @@ def find(spec: str, arch: Arch, *, latest: bool = False) -> DebianKernel:
         raise UserError(
             f"{spec}: a Debian kernel is debian:SERIES or debian:SERIES:FLAVOUR, such as debian:6.1"
         )
-    pin = cache.root() / "kernel" / f"{spec.replace(':', '-')}-{arch.debian}.json"
+    pin = cache.root() / "debian" / f"{spec.replace(':', '-')}-{arch.debian}.json"
     if not latest and (known := _known(pin)):
         return known
     found = _search(spec, match[1] or "", (match[2],) if match[2] else arch.flavours, arch)
     with cache.errors_told("noting a kernel"):
         pin.parent.mkdir(parents=True, exist_ok=True)
-        aside = pin.with_name(f".{pin.name}.{id(found)}")
+        aside = pin.with_name(f".{pin.name}.{os.getpid()}")
         aside.write_bytes(msgspec.json.encode(found))
         aside.replace(pin)
     return found

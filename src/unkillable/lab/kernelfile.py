@@ -18,7 +18,8 @@ _TRIES = 16
 """Places that are tried for each compressor: the bytes of its magic number may also be code."""
 _OVERLAP = 256 << 10
 """Bytes kept of a piece, so that what is searched for is found across a border; a configuration takes up to 70 KiB."""
-_BANNER = re.compile(rb"Linux version (\d[\w.+~-]{2,80}) ([^\0\n]{0,400})")
+_BANNER = re.compile(rb"Linux version (\d[\w.+~-]{2,80}) ([ -~]{0,400})\n\0")
+"""init/version.c.  As a whole: pieces of it also stand in compressed data."""
 _DEBIAN = re.compile(r" Debian (\d+\.[\d.]+(?:~rc\d+)?)")
 _NUMBERS = re.compile(r"\d+\.\d+(?:\.\d+)?(?:-rc\d+)?")
 _CONFIG = re.compile(rb"IKCFG_ST(\x1f\x8b.{16,200000}?)IKCFG_ED", re.DOTALL)
@@ -86,9 +87,9 @@ def _texts(data: bytes) -> Iterator[bytes]:
             try:
                 for chunk in unpack(memoryview(data)[at:]):
                     left -= len(chunk)
-                    yield tail + chunk
-                    tail = chunk[-_OVERLAP:]
                     if left < 0:
                         return
+                    yield tail + chunk
+                    tail = chunk[-_OVERLAP:]
             except DAMAGED:
                 continue

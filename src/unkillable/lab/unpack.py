@@ -14,15 +14,9 @@ import zstandard
 PIECE = 8 << 20
 """Bytes of a piece at most."""
 DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    zlib.error,
-    lzma.LZMAError,
-    zstandard.ZstdError,
-    struct.error,
-)
+    OSError, EOFError, ValueError, RuntimeError, struct.error,
+    zlib.error, lzma.LZMAError, zstandard.ZstdError, lz4.block.LZ4BlockError,
+)  # fmt: skip
 """What a damaged stream raises."""
 _LZMA_MEMORY = 192 << 20
 """Bytes: `xz -9` takes 65 MiB, larger dictionaries exist only to hurt."""
