@@ -98,7 +98,7 @@ def test_an_interruption_loses_one_run(tmp_path: Path) -> None:
 
 def test_a_changed_cell_does_not_get_old_runs(tmp_path: Path) -> None:
     grid(tmp_path, runs=1).run(Guest())
-    changed = Grid(cells(plan(Setup(room_mib=64), KERNELS, VARIATIONS)), 1, 1, tmp_path)
+    changed = Grid(cells(plan(Setup(room_mib=48), KERNELS, VARIATIONS)), 1, 1, tmp_path)
     assert len(changed.missing()) == 7
     assert grid(tmp_path, runs=1).missing() == ()
     assert digest(Setup()) == digest(Setup(root=Root()))
