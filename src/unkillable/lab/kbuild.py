@@ -77,8 +77,8 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
         raise UserError(
             f"source:{tree}: a minimal kernel can be built for {', '.join(RECIPES)}, not for {arch.name}; give --kernel an image"
         )
-    needed = _fragment("minimal.config") | _fragment(recipe.fragment)
-    wished = _fragment("observe.config")
+    needed = fragment("minimal.config") | fragment(recipe.fragment)
+    wished = fragment("observe.config")
     own = kconfig.read(config) if config else {}
     kmake.require(_NEEDS)
     gcc = kmake.compiler(arch)
@@ -92,7 +92,7 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
             path, recipe, text, (needed, wished, own)
         )
 
-    folder = entry("kernel", f"{version}-{arch.name}-{key}", make)
+    folder = entry("built-kernel", f"{version}-{arch.name}-{key}", make)
     built = msgspec.json.decode((folder / "built.json").read_bytes(), type=Built)
     modules = folder / "lib" / "modules" / built.release
     return Kernel(
@@ -112,7 +112,7 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
     )
 
 
-def _fragment(name: str) -> dict[str, str]:
+def fragment(name: str) -> dict[str, str]:
     with resources.as_file(resources.files("unkillable.lab") / "data" / name) as path:
         return kconfig.read(path)
 

@@ -18,8 +18,6 @@ from unkillable.lab.arch import ARCHES
 from unkillable.lab.kernels import Headers
 from unkillable.lab.toolchain import GNU
 
-_OWN = ("Makefile", ".kernelvariables", "scripts", "tools")
-"""Of a headers directory, what leads elsewhere: a Makefile that includes an absolute path, links beside the package."""
 _KEPT = re.compile(r"(override (ARCH|KERNELRELEASE) =|DEBIAN_KERNEL_NO_CC_VERSION_CHECK).*")
 """Of .kernelvariables.  The rest sets a compiler by its version and a cross compiler by variables of dpkg."""
 _PROGRAMS = ("scripts/basic/*", "scripts/mod/*", "scripts/genksyms/*", "tools/objtool/*", "tools/bpf/*/*")
@@ -30,8 +28,11 @@ _UNWANTED = re.compile(r"pahole|libssl.*")
 _LIMIT = 60.0
 
 
-def lay_out(found: Headers, folder: Path) -> Path:
-    """Fills `folder`; the directory in it that make is to be started in."""
+def lay_out(found: Headers, folder: Path, options: Mapping[str, bool]) -> Path:
+    """Fills `folder`; the directory in it that make is to be started in.
+
+    The kernel's configuration is changed in `options` (names without CONFIG_), for make and for the sources.
+    """
     kbuild = apt.unpacked(found.suite, _host(), found.kbuild.name, found.kbuild.version)
     tools = kbuild / "usr" / "lib" / found.kbuild.name
     programs = [path for pattern in _PROGRAMS for path in sorted(tools.glob(pattern)) if _is_program(path)]
@@ -39,31 +40,77 @@ def lay_out(found: Headers, folder: Path) -> Path:
         raise UserError(f"{found.kbuild.name} {found.kbuild.version}: has no programs where Debian puts them")
     if not all(_loads(path) for path in programs):
         tools = _with_libraries(found, tools, programs, folder / "kbuild")
-    sources = folder / "usr" / "src"
-    for package in (found.common, found.own):
-        unpacked = apt.unpacked(found.suite, found.arch, package.name, package.version)
-        _directory(unpacked / "usr" / "src" / package.name, sources / package.name, tools)
-    own = sources / found.own.name
-    (sources / found.common.name / "Makefile").symlink_to(
-        apt.unpacked(found.suite, found.arch, found.common.name, found.common.version)
-        / "usr" / "src" / found.common.name / "Makefile"
-    )  # fmt: skip
-    return own
+    common, own = (_source(found, package) for package in (found.common, found.own))
+    target = folder / "usr" / "src"
+    for source in (common, own):
+        _link(source, target / source.name, but=("scripts", "tools"))
+        for name in ("scripts", "tools"):  # links to where the package would be installed
+            (target / source.name / name).symlink_to(tools / name)
+    return _configure(own, target / own.name, options)
 
 
-def _directory(source: Path, target: Path, tools: Path) -> None:
+def _source(found: Headers, package: Package) -> Path:
+    return apt.unpacked(found.suite, found.arch, package.name, package.version) / "usr" / "src" / package.name
+
+
+def _configure(source: Path, target: Path, options: Mapping[str, bool]) -> Path:
+    """Replaces what is to differ: absolute paths, the compiler, the options."""
+    changed = {
+        "Makefile": _here(_text(source / "Makefile"), target.parent),
+        ".kernelvariables": _kept(_text(source / ".kernelvariables")),
+        "include/config/auto.conf": for_make(_text(source / "include/config/auto.conf"), options),
+        "include/generated/autoconf.h": for_sources(_text(source / "include/generated/autoconf.h"), options),
+    }
+    for name in ("include", "include/config", "include/generated"):
+        (target / name).unlink(missing_ok=True)
+        _link(source / name, target / name, but=("config", "generated", "auto.conf", "autoconf.h"))
+    for name, text in changed.items():
+        (target / name).unlink(missing_ok=True)
+        (target / name).write_text(text)
+    return target
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise UserError(f"{path}: missing in Debian's package of the kernel's headers")
+    return path.read_text(errors="replace")
+
+
+def _here(makefile: str, sources: Path) -> str:
+    return makefile.replace("/usr/src/", f"{sources}/")
+
+
+def _kept(variables: str) -> str:
+    return "".join(f"{line}\n" for line in variables.splitlines() if _KEPT.fullmatch(line.strip()))
+
+
+def for_make(text: str, options: Mapping[str, bool]) -> str:
+    """include/config/auto.conf with other options."""
+    kept = [line for line in text.splitlines() if _option(line.partition("=")[0]) not in options]
+    return "\n".join([*kept, *(f"CONFIG_{name}=y" for name, on in options.items() if on)]) + "\n"
+
+
+def for_sources(text: str, options: Mapping[str, bool]) -> str:
+    """include/generated/autoconf.h with other options."""
+    kept = [line for line in text.splitlines() if _defined(line) not in options]
+    return "\n".join([*kept, *(f"#define CONFIG_{name} 1" for name, on in options.items() if on)]) + "\n"
+
+
+def _defined(line: str) -> str:
+    define, name, *_ = (*line.split(), "", "")
+    return _option(name.removesuffix("_MODULE")) if define == "#define" else ""
+
+
+def _option(word: str) -> str:
+    return word.removeprefix("CONFIG_") if word.startswith("CONFIG_") else ""
+
+
+def _link(source: Path, target: Path, *, but: Sequence[str]) -> None:
+    """A directory whose entries are links to those of another."""
     target.mkdir(parents=True)
     for path in source.iterdir():
-        if path.name not in _OWN:
+        if path.name not in but:
             (target / path.name).symlink_to(path)
-    for name in ("scripts", "tools"):
-        (target / name).symlink_to(tools / name)
-    variables = source / ".kernelvariables"
-    if variables.is_file():
-        text = (source / "Makefile").read_text()
-        (target / "Makefile").write_text(text.replace("/usr/src/", f"{target.parent}/"))
-        kept = [line for line in variables.read_text().splitlines() if _KEPT.fullmatch(line.strip())]
-        (target / ".kernelvariables").write_text("\n".join(kept) + "\n")
 
 
 def _host() -> str:

@@ -68,6 +68,12 @@ def compiler(arch: Arch) -> Compiler:
     return Compiler(prefix, shown.stdout.partition("\n")[0].strip())
 
 
+def accepts(gcc: Compiler, flag: str) -> bool:
+    """Whether the compiler knows a flag."""
+    probe = [f"{gcc.prefix}gcc", flag, "-E", "-x", "c", os.devnull]
+    return subprocess.run(probe, capture_output=True, timeout=_PROBE, check=False).returncode == 0
+
+
 def require(needs: Iterable[Need]) -> None:
     """An error that names all packages that are missing at once."""
     missing = [need for need in needs if not _there(need.name)]

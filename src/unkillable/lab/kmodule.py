@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from unkillable.errors import UserError
 from unkillable.lab import arch, kernels, kheaders, kmake, modules, squashfssource
 from unkillable.lab.cache import digest, entry, root
 from unkillable.lab.elf import Elf
-from unkillable.lab.kernels import Kernel
+from unkillable.lab.kernels import Headers, Kernel
 from unkillable.lab.kmake import Need
 from unkillable.lab.setup import Module
 
@@ -40,6 +40,11 @@ _QUICK = ("CONFIG_DEBUG_INFO=", "CONFIG_DEBUG_INFO_BTF=", "CONFIG_DEBUG_INFO_BTF
 """Left out of the build, not of what the sources see: debugging information, and BTF, which needs pahole."""
 
 
+_CAPABILITIES = {"CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
+"""What newer compilers than this machine's may have been found to do when the kernel was configured, and a flag to tell:
+gcc 14."""
+
+
 def rebuild(kernel: Kernel, module: Module) -> Path:
     """squashfs.ko for exactly this kernel."""
     debian = kernel.debian
@@ -63,7 +68,7 @@ def rebuild(kernel: Kernel, module: Module) -> Path:
         folder = squashfssource.copy(tree, path.parent, series, kernel.version)
         log = root() / f"squashfs-{key}.log"
         log.unlink(missing_ok=True)
-        built = _build(folder, kheaders.lay_out(headers, path.parent / "headers"), module, gcc, kernel, log)
+        built = _build(folder, headers, module, gcc, log)
         check(built, shipped, module)
         shutil.move(built, path)
         log.unlink()
@@ -80,20 +85,25 @@ def _shipped(kernel: Kernel) -> Path:
     return next(one.path for one in modules.plan(kernel, ["squashfs"]) if one.name == "squashfs")
 
 
-def _build(
-    folder: Path, headers: Path, module: Module, gcc: kmake.Compiler, kernel: Kernel, log: Path
-) -> Path:
+def _build(folder: Path, headers: Headers, module: Module, gcc: kmake.Compiler, log: Path) -> Path:
     wanted = options((folder / "Kconfig").read_text(errors="replace"), module)
-    override = folder / "lab_config.h"
-    override.write_text(header(wanted))
-    arguments = [
-        "-C", str(headers), f"M={folder}", f"ARCH={arch.find(kernel.arch).make}",
-        f"CC={gcc.prefix}gcc", f"CROSS_COMPILE={gcc.prefix}", f"KCFLAGS=-include {override}",
-        "CONFIG_SQUASHFS=m", *_QUICK,
-        *(f"CONFIG_{name}={'y' if on else ''}" for name, on in wanted.items()),
-        "modules",
-    ]  # fmt: skip
-    kmake.run(arguments, log, seconds=_LIMIT)
+    missing = [name for name, flag in _CAPABILITIES.items() if not kmake.accepts(gcc, flag)]
+    changes = {**wanted, **dict.fromkeys(missing, False)}
+    start = kheaders.lay_out(headers, folder.parents[1] / "headers", changes)
+    kmake.run(
+        (
+            "-C",
+            str(start),
+            f"M={folder}",
+            f"CC={gcc.prefix}gcc",
+            f"CROSS_COMPILE={gcc.prefix}",
+            "CONFIG_SQUASHFS=m",
+            *_QUICK,
+            "modules",
+        ),
+        log,
+        seconds=_LIMIT,
+    )
     return folder / "squashfs.ko"
 
 
@@ -109,16 +119,6 @@ def options(kconfig: str, module: Module) -> dict[str, bool]:
         if f"SQUASHFS_{name}" not in known:
             raise UserError(f"CONFIG_SQUASHFS_{name}: this version of squashfs has no such option")
     return {name: name in on for name in known}
-
-
-def header(wanted: Mapping[str, bool]) -> str:
-    """A header that changes the options after the kernel's own configuration, which -D and -U would come before."""
-    lines = ["#ifndef __LINUX_KCONFIG_H", '#error "read before the configuration of the kernel"', "#endif"]
-    for name, on in wanted.items():
-        lines.append(f"#undef CONFIG_{name}")
-        if on:
-            lines.append(f"#define CONFIG_{name} 1")
-    return "\n".join(lines) + "\n"
 
 
 def check(built: Path, shipped: Path, module: Module) -> None:
