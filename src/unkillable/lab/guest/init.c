@@ -157,7 +157,7 @@ static const struct directive {
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
 	{ "blind", 0, 0, false, do_blind },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },
-	{ "canary", 3, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
+	{ "canary", 4, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
 	{ "run", 4, WORDS, true, do_run },     { "room", 1, 1, false, do_room },
 	{ "go", 0, 0, true, do_go },
 };
