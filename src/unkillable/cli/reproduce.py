@@ -13,9 +13,9 @@ import click
 from unkillable.cli.given import changed, check_targets
 from unkillable.cli.output import painter, wants_colour, write_file
 from unkillable.errors import UserError
+from unkillable.lab.setup import Setup
 
 if TYPE_CHECKING:
-    from unkillable.lab.setup import Setup
     from unkillable.lab.types import Reproduction
 
 EPILOG = """\b
@@ -26,6 +26,8 @@ Examples:
   unkillable reproduce --fs ext4 --format json
   unkillable reproduce --set /sys/kernel/mm/lru_gen/min_ttl_ms=1000
 """
+
+_SETUP = Setup()
 
 
 @click.command(name="reproduce", epilog=EPILOG)
@@ -41,28 +43,34 @@ Examples:
 @click.option("--arch", default="x86_64", show_default=True, help="x86_64, arm64, arm, mips, riscv.")
 @click.option("--rootfs", metavar="IMAGE", help="Your own root image instead of a built one.")
 @click.option(
-    "--fs", type=click.Choice(["squashfs", "ext4", "erofs", "tmpfs"]), help="File system of the built image."
+    "--fs", type=click.Choice(["squashfs", "ext4", "erofs", "tmpfs"]), help="File system of the root image."
 )
 @click.option(
     "--compressor", type=click.Choice(["lz4", "gzip", "xz", "zstd", "lzo", "none"]), help="Its compressor."
 )
 @click.option("--block", "block", type=int, metavar="KIB", help="squashfs: block size in KiB.")
 @click.option(
-    "--memory", type=click.IntRange(min=16), metavar="MIB", help="RAM of the guest.  [default: 256]"
+    "--memory",
+    type=click.IntRange(min=32),
+    metavar="MIB",
+    help=f"RAM of the guest.  [default: {_SETUP.emulator.memory_mib}]",
 )
 @click.option(
     "--room",
     type=click.IntRange(min=0),
     metavar="MIB",
-    help="Memory left for the workload; 0: all of it.  [default: 64]",
+    help=f"Memory left for the workload; 0: all of it.  [default: {_SETUP.room_mib}]",
 )
 @click.option(
-    "--cpus", type=click.IntRange(1, 64), metavar="N", help="Processors of the guest.  [default: 2]"
+    "--cpus",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help=f"Processors of the guest.  [default: {_SETUP.emulator.cpus}]",
 )
 @click.option(
     "--workload",
     type=click.Choice(["churn", "hog", "mix", "threads"]),
-    help="Who uses up the memory.  [default: churn]",
+    help=f"Who uses up the memory.  [default: {_SETUP.workload.kind}]",
 )
 @click.option(
     "--command",
@@ -84,7 +92,10 @@ Examples:
     help="Any field of the setup, such as emulator.disk_mib_s=20.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(5, 3600), metavar="S", help="Length of the measurement.  [default: 60]"
+    "--seconds",
+    type=click.FloatRange(5, 3600),
+    metavar="S",
+    help=f"Length of the measurement.  [default: {_SETUP.seconds:g}]",
 )
 @click.option(
     "--runs", default=1, show_default=True, type=click.IntRange(1, 1000), metavar="N", help="How many runs."
@@ -216,7 +227,6 @@ _OF_A_BUILT_IMAGE = ("compressor", "block")
 
 def _setup(given: dict[str, Any]) -> Setup:
     from unkillable.lab.fields import change
-    from unkillable.lab.setup import Setup
 
     if given["config"] is not None and not given["kernel"].startswith("source:"):
         raise UserError("--config is for a kernel that is built: --kernel source:TREE")

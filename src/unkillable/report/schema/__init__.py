@@ -131,6 +131,8 @@ def generate(name: str) -> bytes:
 
 def _describe(part: dict[str, Any], name: str, kind: type[msgspec.Struct]) -> None:
     fields = _fields(part, kind)
+    # What a plan may not have, a document may: a new field is no new version of it.
+    part.pop("additionalProperties", None)
     for base in kind.__mro__:
         for field, text in _attribute_docs(sys.modules[base.__module__]).get(base.__name__, {}).items():
             if (shown := fields.get(field)) is not None:
