@@ -159,6 +159,7 @@ def configure(folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> Path:
     ):
         path.mkdir(parents=True, exist_ok=True)
     (folder / "apt.conf").write_text(f'Dir::Etc "{folder}/etc/apt"; Acquire::Check-Valid-Until "false";\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.setenv("APT_CONFIG", str(folder / "apt.conf"))
     if uri:
         (parts / "debian.sources").write_text(

@@ -94,6 +94,12 @@ def test_packages_that_nobody_signed_are_refused(mirror: DebianArchive) -> None:
     with pytest.raises(UserError, match="not signed"):
         archive("trixie", "amd64")
     mirror.publish("trixie")
+    key = Path(os.environ["APT_CONFIG"]).parent / "key.asc"
+    known = key.read_bytes()
+    key.write_bytes(b"")
+    with pytest.raises(UserError, match=r"not signed.*debian-archive-keyring"):
+        archive("trixie", "amd64")
+    key.write_bytes(known)
     deb = mirror.folder / "pool/tool_1_amd64.deb"
     deb.write_bytes(deb.read_bytes().replace(b"tool", b"evil"))
     with pytest.raises(UserError, match=r"[Hh]ash"):
@@ -150,6 +156,32 @@ def test_the_index_is_enough_when_the_mirror_is_away(mirror: DebianArchive) -> N
     assert [one.version for one in archive("sid", "amd64", age=0).find("tool")] == ["1"]
     with pytest.raises(UserError, match="tool"):
         source.fetch("tool")
+
+
+def test_a_mirror_of_the_users_own(
+    mirror: DebianArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = (tmp_path / "etc/apt/sources.list.d").iterdir()
+    own = tmp_path / "config/unkillable/debian.sources"
+    source.unlink()
+    with pytest.raises(UserError, match=f"describe one in {own}"):
+        archive("trixie", "amd64")
+    own.parent.mkdir(parents=True)
+    own.write_text(
+        f"Types: deb\nURIs: {mirror.uri}\nSuites: sid\nComponents: main\nSigned-By: {tmp_path / 'key.asc'}\n"
+    )
+    mirror.add("trixie", "tool", "1")
+    mirror.publish("trixie")
+    assert archive("trixie", "amd64").fetch("tool").is_dir()
+
+
+def test_a_machine_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(
+        UserError, match=r"apt-get, which .* is not on this machine; name a kernel by its path"
+    ):
+        archive("trixie", "amd64")
 
 
 def test_sources_in_both_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -165,6 +166,10 @@ class Archive(msgspec.Struct, frozen=True):
         return found[0]
 
     def _update(self) -> None:
+        if shutil.which("apt-get") is None:
+            raise UserError(
+                "apt-get, which fetches Debian's packages, is not on this machine; name a kernel by its path"
+            )
         with cache.errors_told("fetching an index"):
             self.root.parent.mkdir(parents=True, exist_ok=True)
             with cache.locked(self.root.with_name(f".{self.root.name}.lock")):
@@ -257,8 +262,11 @@ def _apt(root: Path, *argv: str, seconds: float, folder: Path | None = None) -> 
         ) from error
     if done.returncode == 0:
         return
-    told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("E: ")]
-    reason = "".join(char if char.isprintable() else "?" for char in (told or ["E: it failed"])[0][3:])[:300]
+    text = done.stderr.decode(errors="replace")
+    told = [line[3:] for line in text.splitlines() if line.startswith("E: ")] or ["it failed"]
+    reason = "".join(char if char.isprintable() else "?" for char in told[0])[:300]
+    if "NO_PUBKEY" in text:
+        reason += " with a key that this machine knows: apt-get install debian-archive-keyring"
     kind = NotServed if "does not have a Release file" in reason or " 404 " in reason else UserError
     raise kind(f"{root.name}: {reason}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -65,12 +66,20 @@ def mirrors() -> tuple[Mirror, ...]:
                     found.setdefault(mirror, ("debian" not in uri, match["name"] not in CODENAMES))
     if not found:
         raise UserError(
-            "apt has no Debian mirror configured; add one to its sources, or name a kernel by its path"
+            f"apt has no Debian mirror configured; describe one in {_own()} as in apt's *.sources (its keys are in the"
+            " package debian-archive-keyring), or name a kernel by its path"
         )
     return tuple(sorted(found, key=found.__getitem__))
 
 
+def _own() -> Path:
+    """For machines whose own packages are not Debian's: apt itself does not read it."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".config") / "unkillable" / "debian.sources"
+
+
 def _files() -> Iterator[Path]:
+    yield _own()
     asked = ("LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d")
     answer = commands.run(("apt-config", "shell", *asked), "apt", seconds=30)
     places = dict(line.partition("=")[::2] for line in answer.splitlines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,8 +58,8 @@ class DebianKernel(msgspec.Struct, frozen=True):
 def find(spec: str, arch: Arch, *, latest: bool = False) -> DebianKernel:
     """The kernel of `debian:SERIES[:FLAVOUR]`, SERIES being x.y or x.y.z.
 
-    Once found it stays the same while the cache has it, so that neither the rows of a table nor a run without network
-    differ from those before; `latest` asks the mirror again.
+    Once found it stays the same, so that neither the rows of a table nor a run without network differ from those before;
+    `latest` asks the mirror again.
     """
     match = re.fullmatch(r"debian:(\d+\.\d+(?:\.\d+)?(?:-rc\d+)?)?(?::([a-z0-9][a-z0-9-]*))?", spec)
     if match is None:
@@ -81,11 +80,9 @@ def find(spec: str, arch: Arch, *, latest: bool = False) -> DebianKernel:
 
 def _known(pin: Path) -> DebianKernel | None:
     try:
-        found = msgspec.json.decode(pin.read_bytes(), type=DebianKernel)
-        old = time.time() - pin.stat().st_mtime > DAY
+        return msgspec.json.decode(pin.read_bytes(), type=DebianKernel)
     except (OSError, msgspec.DecodeError):  # the latter of another version of this program
         return None
-    return None if found.skipped and old else found
 
 
 def _search(spec: str, series: str, flavours: Sequence[str], arch: Arch) -> DebianKernel:

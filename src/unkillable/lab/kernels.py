@@ -129,7 +129,8 @@ def _debian(spec: str, arch: Arch, found: DebianKernel, folders: Iterable[Path])
         provenance=tuple(("package", package.told) for package in found.packages),
         debian=found,
         notes=tuple(
-            f"{spec}: {suite} could not be read, which may have a newer version" for suite in found.skipped
+            f"{spec}: {suite}, which may have a newer version, could not be read when this one was chosen"
+            for suite in found.skipped
         ),
     )
 
