@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -140,7 +141,7 @@ class Archive(msgspec.Struct, frozen=True):
         found = [one for one in self.find(re.escape(name)) if version in (None, one.version)]
         return found[-1] if found else None
 
-    def _missing(self, name: str, version: str | None) -> Package:
+    def _missing(self, name: str, version: str | None) -> NoReturn:
         raise NotServed(
             f"{self.suite} has no package {name}{f' {version}' if version else ''} for {self.arch}"
         )
