@@ -33,7 +33,7 @@ def lay_out(found: Headers, folder: Path, options: Mapping[str, bool]) -> Path:
 
     The kernel's configuration is changed in `options` (names without CONFIG_), for make and for the sources.
     """
-    kbuild = apt.unpacked(found.suite, _host(), found.kbuild.name, found.kbuild.version)
+    kbuild = apt.unpacked(found.suite, host(), found.kbuild.name, found.kbuild.version)
     tools = kbuild / "usr" / "lib" / found.kbuild.name
     programs = [path for pattern in _PROGRAMS for path in sorted(tools.glob(pattern)) if _is_program(path)]
     if not programs:
@@ -113,7 +113,7 @@ def _link(source: Path, target: Path, *, but: Sequence[str]) -> None:
             (target / path.name).symlink_to(path)
 
 
-def _host() -> str:
+def host() -> str:
     """Debian's name of this machine's architecture."""
     machine = platform.machine()
     for arch in ARCHES:
@@ -170,7 +170,7 @@ def _with_libraries(found: Headers, tools: Path, programs: Sequence[Path], targe
 def _libraries(found: Headers) -> list[Path]:
     """The unpacked packages of all libraries that kbuild depends on."""
     suite = _BASES.get(found.suite, found.suite.removesuffix("-security"))
-    source = apt.archive(suite, _host())
+    source = apt.archive(suite, host())
 
     def look(names: Sequence[str]) -> Mapping[str, Package]:
         pattern = "|".join(map(re.escape, names))
