@@ -48,6 +48,17 @@ def test_a_run_is_read() -> None:
     )  # until the supervisor had reaped it, not until the trace's exit
 
 
+def test_memory_is_back_when_the_exit_was_told_to_the_parent() -> None:
+    """Neither when the exit began (7.2 traces that before exit_mm) nor when a frozen supervisor came to reap."""
+    seen = fed(
+        {"t": 8.9, "ev": "trace", "at": 8.8, "what": "mark_victim", "pid": 91},
+        {"t": 9.9, "ev": "trace", "at": 9.5, "what": "exit", "pid": 91, "comm": "churn1"},
+        {"t": 9.9, "ev": "trace", "at": 9.6, "what": "dead", "pid": 91},
+        {"t": 19.9, "ev": "exit", "who": "churn1", "pid": 91, "at": 19.7, "signal": 9, "status": 0},
+    )
+    assert seen.kills()[0].latency == pytest.approx(0.8)
+
+
 def test_a_victim_that_never_exits_has_no_latency() -> None:
     seen = fed({"t": 8.9, "ev": "trace", "at": 8.8, "what": "mark_victim", "pid": 5})
     assert seen.kills()[0].latency is None

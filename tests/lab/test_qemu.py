@@ -34,7 +34,7 @@ def test_the_root_disk_is_read_only_and_commas_in_names_are_kept() -> None:
     drive = after(argv(), "-drive")
     assert "readonly=on" in drive
     assert "file=root,,1.img" in drive
-    assert "logfile=/logs,,of a run/console.log" in after(argv(), "-chardev")
+    assert "path=/s/con" in after(argv(), "-chardev")
 
 
 @needs_qemu

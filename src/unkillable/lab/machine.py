@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LINE = 65536
 """Bytes of a line on the watcher's port; a longer one is not the watcher's."""
+LOG = 64 << 20
+"""Bytes of a log that are kept: a guest in a loop of messages must not fill the disk."""
 _STARTS = 20.0
 """Seconds that QEMU may take to open its sockets on a busy host."""
 
@@ -72,8 +74,12 @@ class Machine:
             await client.connect(str(self.files.qmp))
             self._qmp = client
             self._tasks.append(asyncio.create_task(self._events(client)))
-            await self._opened(self.files.watch)
+            for path in (self.files.watch, self.files.console):
+                await self._opened(path)
             self._watch = await asyncio.open_unix_connection(str(self.files.watch), limit=LINE)
+            self._console = await asyncio.open_unix_connection(str(self.files.console))
+            self._tasks.append(asyncio.create_task(self._record(self._console[0])))
+            await client.execute("cont")
         except (
             ConnectError,
             OSError,
@@ -114,14 +120,17 @@ class Machine:
         """The watcher's lines as they come, until the port closes."""
         assert self._watch is not None  # noqa: S101
         reader = self._watch[0]
-        while True:
-            try:
-                line = await reader.readline()
-            except (ValueError, ConnectionError):  # a line beyond LINE is dropped, as asyncio has done
-                continue
-            if not line:
-                return
-            yield line
+        with self.files.watch_log.open("wb", buffering=0) as log:
+            while True:
+                try:
+                    line = await reader.readline()
+                except (ValueError, ConnectionError):  # a line beyond LINE is dropped, as asyncio has done
+                    continue
+                if not line:
+                    return
+                if log.tell() < LOG:
+                    log.write(line)
+                yield line
 
     async def command(self, text: str) -> None:
         """A command for the watcher."""
@@ -142,9 +151,7 @@ class Machine:
 
     async def sysrq(self, letters: str, pause: float = 0.5) -> None:
         """Sends BREAK and a letter over the console: works while the guest is frozen, and disturbs it."""
-        if self._console is None:
-            self._console = await asyncio.open_unix_connection(str(self.files.console))
-            self._tasks.append(asyncio.create_task(self._drain(self._console[0])))
+        assert self._console is not None  # noqa: S101
         for letter in letters:
             await self.qmp("chardev-send-break", id="con")
             await asyncio.sleep(0.2)
@@ -153,10 +160,12 @@ class Machine:
                 await self._console[1].drain()
             await asyncio.sleep(pause)
 
-    async def _drain(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError):
-            while await reader.read(1 << 16):
-                pass
+    async def _record(self, reader: asyncio.StreamReader) -> None:
+        """Keeps the console's log; what comes after LOG bytes is read and dropped, as a full pipe would stop the guest."""
+        with suppress(ConnectionError), self.files.console_log.open("wb", buffering=0) as log:
+            while data := await reader.read(1 << 16):
+                if log.tell() < LOG:
+                    log.write(data)
 
     async def dump(self, path: Path) -> bool:
         """Writes the guest's memory as an ELF core, the guest stopped meanwhile; whether that worked."""

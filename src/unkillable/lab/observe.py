@@ -43,6 +43,8 @@ class Observed(msgspec.Struct):
     """Pids that were sent SIGKILL: when, and `oom` or `user`."""
     gone: dict[int, tuple[float, str | None]] = {}
     """Pids that exited, by the trace: when, and the name."""
+    dead: dict[int, float] = {}
+    """Pids whose exit was told to their parent, by the trace: from then on they are zombies without memory."""
     failures: list[str] = []
     fatal: str | None = None
     """A directive failed without which nothing can go on."""
@@ -78,9 +80,11 @@ class Observed(msgspec.Struct):
         found = []
         for pid, (at, by) in self.marks.items():
             left, comm = self.gone.get(pid, (None, None))
-            ends = [moment for moment in (left, reaped.get(pid)) if moment is not None and moment >= at]
-            # From Linux 6.16 on sched_process_exit comes before exit_mm(), so the supervisor's wait() is the safer end.
-            found.append(Kill(pid, comm or self.names.get(pid), at, max(ends, default=None), by))
+            # sched_process_exit moved before exit_mm() between 6.12 and 7.2, so it is only the last resort; the supervisor,
+            # which may itself stand still, reaps late, and of a process with threads `dead` names the last thread.
+            ends = (self.dead.get(pid), reaped.get(pid), left)
+            end = next((moment for moment in ends if moment is not None and moment >= at), None)
+            found.append(Kill(pid, comm or self.names.get(pid), at, end, by))
         return tuple(sorted(found, key=lambda kill: kill.killed_at))
 
 
@@ -155,6 +159,8 @@ def _trace(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
         seen.marks[pid] = (min(first, at), "oom") if at - first < 1 or by == "user" else (at, "oom")
     elif what == "kill":
         seen.marks.setdefault(pid, (at, "user"))
+    elif what == "dead":
+        seen.dead[pid] = at
     elif what == "exit":
         seen.gone[pid] = (at, str(row["comm"])[:_TEXT] if row.get("comm") else None)
 

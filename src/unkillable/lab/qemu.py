@@ -96,8 +96,9 @@ def arguments(
         "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
         # A guest's image is not trusted: QEMU itself may start nothing and gain nothing.
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-chardev", _socket("con", files.console, files.console_log), "-serial", "chardev:con",
-        "-chardev", _socket("watch", files.watch, files.watch_log), *arch.port,
+        "-S",  # not a word is lost: the guest starts once somebody reads its ports
+        "-chardev", _socket("con", files.console), "-serial", "chardev:con",
+        "-chardev", _socket("watch", files.watch), *arch.port,
         "-qmp", f"unix:{_escape(files.qmp)},server=on,wait=off",
         "-kernel", prepared.kernel_image, "-initrd", prepared.initramfs,
         *(_disk(arch, prepared.disk, emulator) if prepared.disk else ()),
@@ -122,8 +123,9 @@ def _clock(emulator: Emulator, accelerator: str) -> tuple[str, ...]:
     return ("-accel", "tcg,thread=multi")
 
 
-def _socket(ident: str, path: Path, log: Path) -> str:
-    return f"socket,id={ident},path={_escape(path)},server=on,wait=off,logfile={_escape(log)},logappend=off"
+def _socket(ident: str, path: Path) -> str:
+    # Its option logfile= writes bytes twice that a slow reader did not take at once (QEMU 7.2): we keep the logs ourselves.
+    return f"socket,id={ident},path={_escape(path)},server=on,wait=off"
 
 
 def _disk(arch: Arch, image: str, emulator: Emulator) -> tuple[str, ...]:

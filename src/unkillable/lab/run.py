@@ -19,7 +19,7 @@ import msgspec
 from unkillable.errors import UserError
 from unkillable.lab import outcome
 from unkillable.lab.arch import find
-from unkillable.lab.machine import Machine
+from unkillable.lab.machine import LOG, Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
 from unkillable.lab.qemu import DUMPABLE, LOUD, QUIET, Files, arguments, program, version
@@ -37,8 +37,6 @@ LOOK_AT = 4.0
 QUIET_FOR = 3.0
 """Seconds without a new byte after which a dump on the console is complete."""
 _DUMP_LIMIT = 60.0
-_CONSOLE_LIMIT = 64 << 20
-"""Bytes of a console log beyond which a run is ended: a guest in a loop of messages must not fill the disk."""
 
 Progress = Callable[[str, float], None]
 """Called with the phase and its share (0..1) that is over."""
@@ -275,7 +273,7 @@ class _Session:
             await asyncio.sleep(0.05)
 
     def _flooded(self) -> bool:
-        return _size(self.files.console_log) > _CONSOLE_LIMIT
+        return _size(self.files.console_log) >= LOG
 
     def result(self) -> Run:
         seen, facts = self.seen, self.facts
