@@ -14,6 +14,7 @@ import pytest
 from unkillable.errors import UserError
 from unkillable.lab import kbuild, kconfig, kmake, sourcetree
 from unkillable.lab.arch import ARCHES, find
+from unkillable.lab.kbuild import Fragments
 from unkillable.lab.kmake import Need
 
 pytestmark = pytest.mark.skipif(
@@ -138,20 +139,25 @@ def test_the_kconfig_files_say_why(tree: Path) -> None:
 def test_what_does_not_stick_is_an_error_or_a_note(tree: Path) -> None:
     got = {"SMP": "y", "NUMA": "n"}
     # Not set and not there are the same.
-    assert kbuild.check(tree, got, {"SMP": "y", "OTHER": "n"}, {}, {}) == ()
+    assert kbuild.check(tree, got, Fragments({"SMP": "y", "OTHER": "n"})) == ()
     # Of what is only wished for, a note; also of what nobody knows.
-    notes = kbuild.check(tree, got, {"FUTEX": "y"}, {"NUMA": "y"}, {"NOVEL": "y"})
+    notes = kbuild.check(tree, got, Fragments({"FUTEX": "y"}, {"NUMA": "y"}, {"NOVEL": "y"}))
     assert [note.partition(" ")[0] for note in notes] == [
         "CONFIG_NOVEL=y:",
         "CONFIG_FUTEX=y:",
         "CONFIG_NUMA=y:",
     ]
     with pytest.raises(UserError, match=r"the lab wants .* CONFIG_NUMA=y: came out as n"):
-        kbuild.check(tree, got, {"NUMA": "y"}, {}, {})
+        kbuild.check(tree, got, Fragments({"NUMA": "y"}))
     with pytest.raises(UserError, match=r"the fragment wants .* CONFIG_NUMA=m"):
-        kbuild.check(tree, got, {}, {"NUMA": "y"}, {"NUMA": "m"})
+        kbuild.check(tree, got, Fragments(wished={"NUMA": "y"}, own={"NUMA": "m"}))
     # The user's word counts against the lab's.
-    assert kbuild.check(tree, got, {"NUMA": "y"}, {}, {"NUMA": "n"}) == ()
+    assert kbuild.check(tree, got, Fragments(needed={"NUMA": "y"}, own={"NUMA": "n"})) == ()
+
+
+def test_the_users_options_come_last() -> None:
+    text = Fragments(needed={"A": "y", "B": "y"}, own={"C": "y", "A": "y"}).text()
+    assert text.split() == ["CONFIG_B=y", "CONFIG_C=y", "CONFIG_A=y"]
 
 
 def test_the_fragments_of_the_lab_hold_what_its_guest_needs() -> None:

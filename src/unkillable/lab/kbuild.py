@@ -58,6 +58,21 @@ _OPTION_NEEDS = {
 """What an option of the final configuration needs on this machine."""
 
 
+class Fragments(msgspec.Struct, frozen=True):
+    """What a configuration is made of; option (without CONFIG_) to value."""
+
+    needed: dict[str, str] = {}
+    """Without it no guest of the lab runs."""
+    wished: dict[str, str] = {}
+    own: dict[str, str] = {}
+    """The user's."""
+
+    def text(self) -> str:
+        # In a choice the last that is set counts: the user's come last, and the lab's word on the same option is left out.
+        lab = {name: value for name, value in (self.wished | self.needed).items() if name not in self.own}
+        return kconfig.write(lab | self.own)
+
+
 class Built(msgspec.Struct, frozen=True):
     """What is known of a kernel in the cache, beside its files."""
 
@@ -77,20 +92,19 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
         raise UserError(
             f"source:{tree}: a minimal kernel can be built for {', '.join(RECIPES)}, not for {arch.name}; give --kernel an image"
         )
-    needed = fragment("minimal.config") | fragment(recipe.fragment)
-    wished = fragment("observe.config")
-    own = kconfig.read(config) if config else {}
+    fragments = Fragments(
+        needed=fragment("minimal.config") | fragment(recipe.fragment),
+        wished=fragment("observe.config"),
+        own=kconfig.read(config) if config else {},
+    )
     kmake.require(_NEEDS)
     gcc = kmake.compiler(arch)
     content = sourcetree.content(tree)
-    options = wished | needed | own
-    text = kconfig.write(options)
-    key = digest(_VERSION, content, arch.name, text, gcc.identity)
+    key = digest(_VERSION, content, arch.name, fragments.text(), gcc.identity)
 
     def make(path: Path) -> None:
-        _Build(tree.resolve(), path.parent / "build", arch, gcc, root() / f"kernel-{key}.log", progress).run(
-            path, recipe, text, (needed, wished, own)
-        )
+        log = root() / f"kernel-{key}.log"
+        _Build(tree.resolve(), path.parent / "build", arch, gcc, log, progress).run(path, recipe, fragments)
 
     folder = entry("built-kernel", f"{version}-{arch.name}-{key}", make)
     built = msgspec.json.decode((folder / "built.json").read_bytes(), type=Built)
@@ -105,7 +119,7 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
         config=folder / "config",
         provenance=(
             ("source", f"{tree.resolve().name} {version} {content}"),
-            ("configuration", f"minimal {version} {digest(text)}"),
+            ("configuration", f"minimal {version} {digest(fragments.text())}"),
             ("compiler", gcc.identity),
             *(("note", note) for note in built.notes),
         ),
@@ -126,22 +140,14 @@ class _Build(msgspec.Struct, frozen=True):
     log: Path
     progress: Progress | None
 
-    def run(
-        self,
-        path: Path,
-        recipe: Recipe,
-        text: str,
-        parts: tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]],
-    ) -> None:
+    def run(self, path: Path, recipe: Recipe, fragments: Fragments) -> None:
         self.log.unlink(missing_ok=True)
         self.out.mkdir()
-        got = self._configure(text)
-        notes = check(self.tree, got, *parts)
-        kmake.require(
-            {_OPTION_NEEDS[name] for name, value in got.items() if value == "y" and name in _OPTION_NEEDS}
-        )
+        got = self._configure(fragments.text())
+        notes = check(self.tree, got, fragments)
+        kmake.require({need for name, need in _OPTION_NEEDS.items() if got.get(name) == "y"})
         modular = got.get("MODULES", "n") == "y"
-        self._make(recipe.target, *(["modules"] if modular else []), seconds=_BUILD)
+        self._make(recipe.target, *(["modules"] if modular else []), seconds=_BUILD, progress=self.progress)
         path.mkdir()
         if modular:
             # Only the files are wanted: the guest has no modprobe that would read depmod's tables.
@@ -162,34 +168,28 @@ class _Build(msgspec.Struct, frozen=True):
         self._make("olddefconfig", seconds=_CONFIGURE)
         return kconfig.read(final)
 
-    def _make(self, *targets: str, seconds: float) -> None:
+    def _make(self, *targets: str, seconds: float, progress: Progress | None = None) -> None:
         arguments = (
             "-C", str(self.tree), f"O={self.out}", f"ARCH={self.arch.make}", f"CROSS_COMPILE={self.gcc.prefix}",
             # Set but empty, it keeps scripts/setlocalversion from adding `+` to the release of a changed git tree.
             "LOCALVERSION=", *targets,
         )  # fmt: skip
-        kmake.run(arguments, self.log, seconds=seconds, progress=self.progress)
+        kmake.run(arguments, self.log, seconds=seconds, progress=progress)
 
 
-def check(
-    tree: Path,
-    got: Mapping[str, str],
-    needed: Mapping[str, str],
-    wished: Mapping[str, str],
-    own: Mapping[str, str],
-) -> tuple[str, ...]:
+def check(tree: Path, got: Mapping[str, str], fragments: Fragments) -> tuple[str, ...]:
     """Compares a final configuration with the fragments it was made of; what is worth telling of it.
 
     An error for options of the user's fragment, and for those without which no guest runs, that came out otherwise.
     """
-    needed = {name: value for name, value in needed.items() if name not in own}
-    wished = {name: value for name, value in wished.items() if name not in own}
-    of_own, of_needed, of_wished = (kconfig.missed(part, got) for part in (own, needed, wished))
+    own = fragments.own
+    lab = (
+        {n: value for n, value in part.items() if n not in own}
+        for part in (fragments.needed, fragments.wished)
+    )
+    of_own, of_needed, of_wished = (kconfig.missed(part, got) for part in (own, *lab))
     known = kconfig.symbols(tree, {one.name for one in (*of_own, *of_needed, *of_wished)})
     for missed, whose in ((of_own, "the fragment"), (of_needed, "the lab")):
-        if wrong := [one for one in missed if one.name in known]:
-            raise UserError(
-                f"{whose} wants of {tree} what it does not give: "
-                + "; ".join(one.told(known) for one in wrong)
-            )
+        if wrong := [one.told(known) for one in missed if one.name in known]:
+            raise UserError(f"{whose} wants of {tree} what it does not give: {'; '.join(wrong)}")
     return tuple(one.told(known) for one in (*of_own, *of_needed, *of_wished))

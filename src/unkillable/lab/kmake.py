@@ -28,9 +28,13 @@ _PROBE = 60.0
 _KEPT = ("PATH", "HOME", "TMPDIR")
 """Of the environment, which kbuild reads in dozens of places (ARCH, KCFLAGS, KBUILD_*, LOCALVERSION, MAKEFLAGS); what is
 built must not depend on it, or the cache would be wrong."""
-_WRONG = re.compile(
-    r"No space left on device|\berror:|undefined reference|command not found|: not found|No such file|No rule to make|ERROR:"
+_WRONG = (
+    re.compile(
+        r"No space left on device|\berror:|undefined reference|: not found|No such file|No rule to make|ERROR:"
+    ),
+    re.compile(r"\*\*\*"),
 )
+"""What went wrong, as the compiler, the shell or make itself says it; else that make gave up."""
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -126,9 +130,9 @@ def run(arguments: Sequence[str], log: Path, *, seconds: float, progress: Progre
 
 def reason(log: Path) -> str:
     """The first line of a log that tells what went wrong, else the last one."""
-    lines = log.read_text(errors="replace").splitlines()
-    line = next((line for line in lines if _WRONG.search(line)), lines[-1] if lines else "it printed nothing")
-    return "".join(char if char.isprintable() else "?" for char in line.strip())[:300]
+    lines = log.read_text(errors="replace").splitlines() or ["it printed nothing"]
+    found = (line for pattern in _WRONG for line in lines if pattern.search(line))
+    return "".join(char if char.isprintable() else "?" for char in next(found, lines[-1]).strip())[:300]
 
 
 def _copy(source: IO[bytes], out: IO[bytes], progress: Progress | None) -> bool:
