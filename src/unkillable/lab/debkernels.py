@@ -90,7 +90,7 @@ def _search(spec: str, series: str, flavours: Sequence[str], arch: Arch) -> Debi
     groups = ((home, f"{home}-security"),) if home else ()
     served: dict[str, str] = {}
     unread: dict[str, UserError] = {}
-    for group in (*groups, _MOVING, (*_LAST, *_HOMES.values())):
+    for group in (*groups, _MOVING, (*_HOMES.values(), *_LAST)):
         found: list[DebianKernel] = []
         for suite in group:
             try:
