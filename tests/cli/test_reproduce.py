@@ -208,8 +208,9 @@ def test_a_kernel_without_squashfs(tmp_path: Path) -> None:
     line = complaint(done, nothing_printed=False)
     assert "boot-failed: root squashfs" in line
     assert done.stdout.startswith("could not tell: no run says anything about the guest")
-    assert "logs/run-1/console.log" in line
-    assert (tmp_path / "logs/run-1/console.log").stat().st_size > 0
+    assert line.endswith("; logs are in logs/run-1")
+    assert b'"fatal":true' in (tmp_path / "logs/run-1/watch.jsonl").read_bytes()
+    assert (tmp_path / "logs/run-1/console.log").exists()
     (kept,) = json.loads((tmp_path / "logs/reproduction.json").read_bytes())["runs"]
     assert kept["outcome"] == "boot-failed"
 
@@ -237,9 +238,8 @@ def test_one_real_run_from_boot_to_verdict(tmp_path: Path) -> None:
     assert one["command_line"][0].endswith("qemu-system-x86_64")
     assert one["disk_reads"] > 0
     assert one["beats"], "the canary was answered before memory ran out"
-    for at, took in one["beats"]:
-        assert at + took > one["began"]
-        assert 0 < took < one["measured_s"] + 60
+    assert one["beats"] == sorted(one["beats"])
+    assert all(0 < took < one["measured_s"] for _, took in one["beats"])
     assert len(one["samples"]) > 5
     available = [sample[2] for sample in one["samples"]]
     assert min(available) < available[0] / 2, "the workload used memory up"
@@ -314,7 +314,7 @@ def test_nothing_is_left_of_a_run_that_is_ended(how: signal.Signals, tmp_path: P
     assert _gone(child), "the emulator goes on"
     if how == signal.SIGINT:
         assert status == 130
-        assert (tmp_path / "errors").read_text() == "unkillable: interrupted\n"
+        assert (tmp_path / "errors").read_text().strip() == "unkillable: interrupted"
         assert list(sockets.iterdir()) == []
     else:
         assert status == -how

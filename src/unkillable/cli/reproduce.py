@@ -186,8 +186,8 @@ def command(**given: Any) -> None:
 def _worthless(found: Reproduction) -> str:
     """Why no run says anything about the guest."""
     last = found.runs[-1]
-    log = f"; the console is in {last.console}" if last.console else ""
-    return f"{last.outcome}: {last.why}{log}"
+    logs = f"; logs are in {Path(last.console).parent}" if last.console else ""
+    return f"{last.outcome}: {last.why}{logs}"
 
 
 def _make(folder: Path) -> None:
