@@ -101,7 +101,7 @@ async def _reproduce(
         provenance=prepared.provenance,
         runs=tuple(done),
         summary=summarise(done, prepared.setup),
-        notes=(note,),
+        notes=(*prepared.notes, note),
     )
 
 

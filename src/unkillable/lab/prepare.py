@@ -52,6 +52,7 @@ def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
             *(debs.provenance(setup.packages, arch) if setup.packages else ()),
             ("compiler", built.compiler),
         ),
+        notes=kernel.notes,
     )
 
 

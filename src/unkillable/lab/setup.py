@@ -129,3 +129,5 @@ class Prepared(msgspec.Struct, frozen=True):
     """Root image; None for tmpfs, which is in the initramfs."""
     provenance: tuple[tuple[str, str], ...] = ()
     """(what, name version sha256): packages, sources and patches that this was made of."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of them, such as a suite that was out of reach."""

@@ -1,0 +1,84 @@
+"""Writes the tables and pictures of docs/measurements.md from the runs in docs/measurements/runs.
+
+    python scripts/measurements.py          write them
+    python scripts/measurements.py --check  exit with 1 if they are not what the runs say
+
+A table stands between `<!-- table PLAN -->` and `<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing
+is fetched or run: `unkillable compare` makes the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from unkillable.comparison import Comparing
+from unkillable.lab import variations
+from unkillable.lab.table_types import CellResult, Comparison
+from unkillable.report import lab_words as words
+from unkillable.report.lab_html import drawings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "measurements.md"
+FOLDER = ROOT / "docs" / "measurements"
+PICTURES = ROOT / "docs" / "images"
+_BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HEAD = "| variation | runs | outcome | longest time without an answer, s | OOM kills | SIGKILL to exit, s | against stock |"
+
+
+def comparison(name: str) -> Comparison:
+    """The table of a plan, of the runs that there are."""
+    plan = variations.read(FOLDER / f"{name}.toml")
+    return Comparing(plan, FOLDER / "runs", only_show=True).table()
+
+
+def tables(found: Comparison) -> str:
+    """A Markdown table for each kernel."""
+    parts = []
+    for kernel in found.kernels:
+        cells = [cell for cell in found.cells if cell.kernel == kernel]
+
+        parts.append(
+            f"**{kernel}**\n\n{HEAD}\n|{'---|' * 7}\n" + "".join(f"{_row(cell)}\n" for cell in cells)
+        )
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def _row(cell: CellResult) -> str:
+    found = cell.summary
+    if found is None:
+        return f"| {cell.variation} | 0 | {cell.reason or 'not run yet'} | | | | |"
+    columns = (
+        cell.variation,
+        str(len(cell.runs)),
+        words.outcomes(found),
+        words.figure(found.longest_stall_s),
+        words.count(found.oom_kills),
+        words.figure(found.kill_latency_s),
+        words.against(cell),
+    )
+    return f"| {' | '.join(column.replace('|', '/') for column in columns)} |"
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if something would change"
+    )
+    check = arguments.parse_args().check
+    text = PAGE.read_text(encoding="utf-8")
+    fresh = _BLOCK.sub(lambda block: f"{block[1]}{tables(comparison(block[2]))}{block[3]}", text)
+    if check:
+        return int(fresh != text)
+    PAGE.write_text(fresh, encoding="utf-8")
+    for name, drawing in drawings(comparison("plan")).items():
+        (PICTURES / f"measured-{name}").write_text(drawing, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
