@@ -138,9 +138,7 @@ class Classifier:
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
         names = self._from_sleep([call.function for call in calls]) if guessed else solid
         start, crossed = (0, []) if interrupted else self._skip(names)
-        asleep = any(row.layer in _ASLEEP for row in crossed) and not any(
-            row.state == "running" for row in crossed
-        )
+        asleep = _sleeps(crossed)
         path = tuple(names[start:])
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
@@ -183,6 +181,8 @@ class Classifier:
         for index, name in enumerate(names[:_GUESS_DEPTH]):
             row = self.internal(name)
             if row is not None and row.layer in _ASLEEP and row.state != "running":
+                if not _sleeps(self._skip(names[index:])[1]):  # __schedule, preempt_schedule: preempted
+                    return names[index:]
                 for place in range(index + 1, min(index + _GUESS_DEPTH, len(names))):
                     if self.sites.get(names[place]) and self.internal(names[place]) is None:
                         return [name, *names[place:]]
@@ -194,7 +194,7 @@ class Classifier:
         crossed: list[Internal] = []
         for index, name in enumerate(names):
             row = self.internal(name)
-            if row is None or (row.layer in _ON_TOP and any(seen.layer in _ASLEEP for seen in crossed)):
+            if row is None or (row.layer in _ON_TOP and _sleeps(crossed)):
                 return index, crossed
             crossed.append(row)
         return len(names), crossed
@@ -248,6 +248,12 @@ class Classifier:
                 if best is None or row.priority > best.priority:
                     best = row
         return best.key if best else None
+
+
+def _sleeps(crossed: Sequence[Internal]) -> bool:
+    """Whether these frames are a sleeper's.  One that was preempted only waits for its turn: below an interrupt that took
+    the processor away (irqentry_exit, preempt_schedule_irq) its own frames are still to come."""
+    return any(row.layer in _ASLEEP for row in crossed) and not any(row.state == "running" for row in crossed)
 
 
 def _agrees(state: str | None, letter: str, printed: str | None) -> bool:
