@@ -47,11 +47,11 @@ ARCHES = (
         _PCI_PORT, "/dev/ttyS0", "virtio-blk-pci", "aarch64-linux-musl", "arm64", "qemu-system-arm",
     ),
     Arch(
-        "arm", "armhf", ("armmp",), "arm", ("-machine", "virt", "-cpu", "cortex-a15"), "ttyAMA0",
+        "arm", "armhf", ("armmp",), "arm", ("-machine", "virt,highmem=off", "-cpu", "cortex-a15"), "ttyAMA0",
         _PCI_PORT, "/dev/ttyS0", "virtio-blk-pci", "arm-linux-musleabihf", "arm", "qemu-system-arm",
     ),
     Arch(
-        "mips", "mipsel", ("4kc-malta",), "mipsel", ("-machine", "malta", "-cpu", "24Kf"), "ttyS0",
+        "mips", "mipsel", ("4kc-malta",), "mipsel", ("-machine", "malta", "-cpu", "34Kf"), "ttyS0",
         ("-serial", "chardev:watch"), "/dev/ttyS1", "virtio-blk-pci", "mipsel-linux-musleabi", "mips", "qemu-system-mips",
     ),
     Arch(
