@@ -109,7 +109,7 @@ class _Session:
         self.stall: Stall | None = None
         self.cut: tuple[int, ...] = ()
         """How many beats, exits, samples and kills there were when the measurement closed."""
-        self.wall = self.own_cpu = self.qemu_cpu = 0.0
+        self.wall = self.own_cpu = self.qemu_cpu = self.qemu_wait = 0.0
         self.looked_early = False
         self.core = False
         """Whether there is a memory dump."""
@@ -127,6 +127,7 @@ class _Session:
                 await self._after(machine)
         finally:
             self.qemu_cpu = machine.cpu() or self.qemu_cpu
+            self.qemu_wait = machine.waited() or self.qemu_wait
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
@@ -172,6 +173,7 @@ class _Session:
     async def _tick(self, machine: Machine) -> None:
         reads, size = await machine.disk()
         self.qemu_cpu = machine.cpu() or self.qemu_cpu
+        self.qemu_wait = machine.waited() or self.qemu_wait
         self.history.append((time.monotonic(), reads, size, self.qemu_cpu))
         await asyncio.sleep(1.0)
 
@@ -311,6 +313,7 @@ class _Session:
             wall_s=self.wall,
             harness_cpu_s=self.own_cpu,
             qemu_cpu_s=self.qemu_cpu,
+            qemu_wait_s=self.qemu_wait,
             looked=self.mode.disturb,
             dump=str(self.files.core) if self.core else None,
             console=str(self.files.console_log),

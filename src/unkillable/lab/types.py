@@ -114,6 +114,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float = 0.0
     harness_cpu_s: float = 0.0
     qemu_cpu_s: float = 0.0
+    qemu_wait_s: float = 0.0
+    """How long QEMU's threads were ready to run while the host's processors were busy with something else."""
     look: Look | None = None
     looked: bool = False
     """The run was disturbed on purpose (sysrq dumps during stalls): its figures do not count."""
@@ -130,6 +132,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = "tcg"
     emulator: str = ""
     """Version line of QEMU."""
+
+    @property
+    def starved(self) -> float:
+        """Share (0..1) of the time that the emulator wanted a processor of the host and had none: how noisy the host was."""
+        wanted = self.qemu_cpu_s + self.qemu_wait_s
+        return self.qemu_wait_s / wanted if wanted else 0.0
 
     @property
     def pressed(self) -> bool | None:
