@@ -17,6 +17,7 @@ FROZEN = Stall(12.0, 130.0, ended=False)
 CASES = [
     ("survived", {}),
     ("survived", {"longest": Stall(1, 4.9)}),
+    ("survived", {"longest": Stall(58, 2.9, ended=False)}),
     ("stalled", {"longest": Stall(1, 5.1)}),
     ("stalled", {"longest": Stall(1, 300.0)}),
     ("stalled", {"longest": Stall(50, 60.0, ended=False)}),

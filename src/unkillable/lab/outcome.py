@@ -108,12 +108,12 @@ def _by_stall(facts: Facts, longest: Stall) -> tuple[str, str]:
         return "harness-failed", (
             f"the emulator itself stood still for {facts.clock_gap:.1f} s: the host was too busy, repeat the run"
         )
+    if longest.seconds < FELT:
+        return (
+            "survived",
+            f"the canary was answered throughout; the longest delay was {longest.seconds:.1f} s",
+        )
     if longest.ended:
-        if longest.seconds < FELT:
-            return (
-                "survived",
-                f"the canary was answered throughout; the longest delay was {longest.seconds:.1f} s",
-            )
         return "stalled", f"no answer for {longest.seconds:.1f} s, then it went on"
     if longest.seconds < FOREVER:
         return "stalled", f"no answer for {longest.seconds:.1f} s, and not yet when the measurement ended"
