@@ -33,6 +33,8 @@ class Arch(msgspec.Struct, frozen=True):
     """Debian package of the emulator."""
     modules: tuple[str, ...] = ("virtio_pci", "virtio_blk")
     """Modules to load before the root can be read, where they are not built in."""
+    most_cpus: int = 64
+    """Processors beyond which the machine does not boot."""
 
 
 _PCI_PORT = ("-device", "pci-serial,chardev=watch")
@@ -51,8 +53,9 @@ ARCHES = (
         _PCI_PORT, "/dev/ttyS0", "virtio-blk-pci", "arm-linux-musleabihf", "arm", "qemu-system-arm",
     ),
     Arch(
-        "mips", "mipsel", ("4kc-malta",), "mipsel", ("-machine", "malta", "-cpu", "34Kf"), "ttyS0",
+        "mips", "mipsel", ("4kc-malta",), "mipsel", ("-machine", "malta", "-cpu", "24Kf"), "ttyS0",
         ("-serial", "chardev:watch"), "/dev/ttyS1", "virtio-blk-pci", "mipsel-linux-musleabi", "mips", "qemu-system-mips",
+        most_cpus=1,
     ),
     Arch(
         "riscv", "riscv64", ("riscv64",), "riscv64", ("-machine", "virt"), "ttyS0",
@@ -60,7 +63,12 @@ ARCHES = (
     ),
 )  # fmt: skip
 """`-cpu qemu64,-cx16`: QEMU 7.2 emulates cmpxchg16b with garbage in EFLAGS, and kernels from 6.12 on, whose slab allocator
-uses it, die of random faults within seconds.  Without the instruction the same kernels run."""
+uses it, die of random faults within seconds.  Without the instruction the same kernels run.
+
+`highmem=off`: a kernel without LPAE (armmp) cannot reach the PCI window above 4 GiB, and finds neither disk nor port.
+
+malta with one processor: with two, a 24Kf, which has a single thread, does not boot, and on a 34Kf, whose two threads 6.1
+finds, the kernel stops just before it starts init: an RCU stall in an interprocessor call."""
 
 
 def find(name: str) -> Arch:

@@ -27,7 +27,7 @@ def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
     arch = find(setup.arch)
     kernel = _kernel(setup, arch)
     built = programs.build(arch, setup.workload)
-    setup = _with_canary(setup)
+    setup = _with_canary(_fitting(setup, arch))
     tree = _tree(setup, arch, built)
     disk = _disk(setup, kernel, tree, built)
     loaded, provenance = _modules(setup, kernel, arch, _DUMP if dumpable else ())
@@ -94,6 +94,12 @@ def _own_image(setup: Setup, kernel: Kernel, built: programs.Programs) -> Path:
 def _place(setup: Setup) -> str:
     """Where the lab's programs are on the root."""
     return "/bin" if setup.root.image is None else ownimage.PLACE
+
+
+def _fitting(setup: Setup, arch: Arch) -> Setup:
+    """With no more processors than the machine can have: what is recorded is what ran."""
+    cpus = min(setup.emulator.cpus, arch.most_cpus)
+    return msgspec.structs.replace(setup, emulator=msgspec.structs.replace(setup.emulator, cpus=cpus))
 
 
 def _with_canary(setup: Setup) -> Setup:
