@@ -148,7 +148,9 @@ def compare(diagnosis: Diagnosis, outcome: str) -> Look:
         if waiter.function and (waiter.killable is False or waiter.role == "reclaims")
     )
     fits = _FITS.get(verdict.kind)
-    agrees = None if fits is None else outcome in fits
+    # A stall that ends may be over between one dump and the next.
+    silent = fits is None or (verdict.kind == "no-hang" and outcome == "stalled")
+    agrees = None if silent else outcome in (fits or ())
     return Look(
         verdict.kind,
         verdict.summary,

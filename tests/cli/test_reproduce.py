@@ -25,6 +25,9 @@ from unkillable.lab.setup import Root, Setup, Workload
 from unkillable.lab.types import Exit
 from unkillable.report.schema import json_schema
 
+ROOT = Path(__file__).parent.parent.parent
+CAPTURES = "tests/samples/captures"
+
 
 @pytest.mark.parametrize(
     ("words", "says"),
@@ -183,6 +186,38 @@ def test_a_workload_that_could_not_be_started_is_no_survivor() -> None:
         made.run(0.1, outcome="panic", kills=(), exits=ends),
     ):
         assert reproduction._told(run_, one) == run_
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "answers"),
+    [
+        (
+            "examples/frozen-5.10.log.xz",
+            "reclaim-livelock",
+            {"livelock": True, "stalled": True, "deadlock": False},
+        ),
+        (
+            f"{CAPTURES}/amd64-6.1-healthy.sample.xz",
+            "no-hang",
+            {"livelock": False, "stalled": None, "survived": True},
+        ),
+    ],
+)
+def test_a_console_is_held_against_the_outcome(log: str, kind: str, answers: dict[str, bool | None]) -> None:
+    for outcome, agrees in answers.items():
+        look = reproduction.look_at(ROOT / log, outcome)
+        assert look is not None
+        assert (look.kind, look.agrees) == (kind, agrees)
+        assert look.disagreement == (
+            f"measured: {outcome}; the console says: {kind}" if agrees is False else None
+        )
+
+
+def test_an_empty_console_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "console.log").touch()
+    look = reproduction.look_at(tmp_path / "console.log", "stalled")
+    assert look is not None
+    assert (look.kind, look.agrees) == ("insufficient-evidence", None)
 
 
 @pytest.mark.vm
