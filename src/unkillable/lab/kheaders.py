@@ -22,7 +22,8 @@ _KEPT = re.compile(r"(override (ARCH|KERNELRELEASE) =|DEBIAN_KERNEL_NO_CC_VERSIO
 """Of .kernelvariables.  The rest sets a compiler by its version and a cross compiler by variables of dpkg."""
 _PROGRAMS = ("scripts/basic/*", "scripts/mod/*", "scripts/genksyms/*", "tools/objtool/*", "tools/bpf/*/*")
 """Of kbuild, what making a module runs."""
-_BASES = {"experimental": "sid"}
+_ADDED = re.compile(r"-(security|backports|updates)$")
+"""Of a suite that holds only what differs from the one that it is added to."""
 _UNWANTED = re.compile(r"pahole|libssl.*")
 """Of what kbuild depends on: for signatures and BTF, which are not made here."""
 _LIMIT = 60.0
@@ -169,7 +170,7 @@ def _with_libraries(found: Headers, tools: Path, programs: Sequence[Path], targe
 
 def _libraries(found: Headers) -> list[Path]:
     """The unpacked packages of all libraries that kbuild depends on."""
-    suite = _BASES.get(found.suite, found.suite.removesuffix("-security"))
+    suite = "sid" if found.suite == "experimental" else _ADDED.sub("", found.suite)
     source = apt.archive(suite, host())
 
     def look(names: Sequence[str]) -> Mapping[str, Package]:
