@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,10 @@ from unkillable.pipeline import inspect
 Progress = Callable[[int, str, float], None]
 """Called with the number of the run (from 0), its phase and the phase's share that is over."""
 
+BUSY = 0.55
+"""Share of the time that the emulator wanted a processor and had none, from which on a run says more of the host than of
+the guest.  On an idle host of two processors it is 0.35 to 0.4 for a guest of two, as QEMU has threads of its own."""
+
 _OF_THE_GUEST = FROZEN | {"survived"}
 _NOT_STARTED = (126, 127)
 """Exit statuses of a program that was not found, or not allowed to run; also of one whose libraries are not found."""
@@ -53,18 +57,22 @@ def reproduce(
     logs: Path | None = None,
     *,
     look: bool = True,
+    early: bool = False,
     dump: bool = False,
     vmlinux: Path | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
     """Prepares a setup and runs it `runs` times, one after the other; the first that freezes is looked at.
 
-    `dump`: its memory is written to a file first; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
+    `early`: every run's first stall is looked at as it happens, and no figure counts (Run.looked).  `dump`: before a
+    look the guest's memory is written to a file; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
     """
     program(find(setup.arch))  # nothing is fetched for an emulator that is missing
     prepared = prepare(setup, dumpable=dump)
     where = logs or new_directory()
-    found = asyncio.run(_reproduce(prepared, runs, where, Mode(look=look, dump=dump), progress))
+    found = asyncio.run(
+        _reproduce(prepared, runs, where, Mode(look=look, disturb=early, dump=dump), progress)
+    )
     if vmlinux is None:
         return found
     return msgspec.structs.replace(found, runs=tuple(_with_dump(one, vmlinux) for one in found.runs))
@@ -83,7 +91,7 @@ async def _reproduce(
     accelerator, note = await accel.choose(prepared)
     done: list[Run] = []
     for number in range(runs):
-        own = Mode() if any(one.look for one in done) else mode
+        own = Mode() if any(one.look for one in done) and not mode.disturb else mode
         done.append(
             await measure(
                 prepared,
@@ -102,6 +110,16 @@ async def _reproduce(
         runs=tuple(done),
         summary=summarise(done, prepared.setup),
         notes=(*prepared.notes, note),
+    )
+
+
+def _busy(runs: Sequence[Run]) -> tuple[str, ...]:
+    starved = [run.starved for run in runs if run.starved > BUSY]
+    if not starved:
+        return ()
+    return (
+        f"In {len(starved)} of {len(runs)} runs the host was busy with something else for up to {100 * max(starved):.0f} % of "
+        "the time that QEMU wanted to run: repeat them while the machine does nothing else.",
     )
 
 

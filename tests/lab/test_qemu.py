@@ -56,7 +56,7 @@ def test_limits_of_the_disk_and_counted_instructions() -> None:
 
 @needs_qemu
 def test_a_measured_run_has_a_quiet_console() -> None:
-    assert "loglevel=4" in after(argv(), "-append").split()
+    assert "loglevel=6" in after(argv(), "-append").split()
     loud = arguments(PREPARED, FILES, "tcg", loglevel=8)
     assert "loglevel=8" in after(loud, "-append").split()
 

@@ -111,6 +111,11 @@ _SETUP = Setup()
     help="Look at a stall (sysrq) once the outcome is decided.  [default: look]",
 )
 @click.option(
+    "--look-early",
+    is_flag=True,
+    help="Look at the first stall as it happens: evidence of a short one; the figures then do not count.",
+)
+@click.option(
     "--vmcore",
     "dump",
     is_flag=True,
@@ -159,6 +164,7 @@ def command(**given: Any) -> None:
             given["runs"],
             keep,
             look=given["look"],
+            early=given["look_early"],
             dump=given["dump"],
             vmlinux=Path(given["vmlinux"]) if given["vmlinux"] else None,
             progress=progress.report,
@@ -179,7 +185,7 @@ def command(**given: Any) -> None:
         click.echo(text, nl=not text.endswith("\n"), color=True)
     if given["exit_code"] and found.summary.outcome != "survived":
         raise click.exceptions.Exit(1)
-    if found.summary.outcome in ("boot-failed", "harness-failed"):
+    if found.summary.outcome in ("boot-failed", "harness-failed") and not given["look_early"]:
         raise UserError(_worthless(found))
 
 

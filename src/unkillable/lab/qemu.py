@@ -13,9 +13,12 @@ from unkillable.errors import UserError
 from unkillable.lab.arch import Arch, find
 from unkillable.lab.setup import Emulator, Prepared
 
+BOOT = 6
+"""console_loglevel of a measured run until the workload starts: the banner (KERN_NOTICE) tells a reader of the log which
+kernel it is of."""
 QUIET = 4
-"""console_loglevel of a measured run: kills and khungtaskd (KERN_ERR) are shown, the tables of an OOM report are not.
-They stay in the ring buffer, from which the watcher prints them once the outcome is decided."""
+"""From then on: kills and khungtaskd (KERN_ERR) are shown, the tables of an OOM report are not.  They stay in the ring
+buffer, from which the watcher prints them once the outcome is decided."""
 LOUD = 8
 
 DUMPABLE = ("-device", "vmcoreinfo")
@@ -84,7 +87,7 @@ def version(path: str) -> str:
 
 
 def arguments(
-    prepared: Prepared, files: Files, accelerator: str, *, loglevel: int = QUIET, extra: tuple[str, ...] = ()
+    prepared: Prepared, files: Files, accelerator: str, *, loglevel: int = BOOT, extra: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """The argument vector for one run."""
     setup = prepared.setup

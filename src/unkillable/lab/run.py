@@ -22,13 +22,13 @@ from unkillable.lab.arch import find
 from unkillable.lab.machine import LOG, Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
-from unkillable.lab.qemu import DUMPABLE, LOUD, QUIET, Files, arguments, program, version
+from unkillable.lab.qemu import BOOT, DUMPABLE, LOUD, QUIET, Files, arguments, program, version
 from unkillable.lab.setup import Prepared
 from unkillable.lab.types import Run
 
 PERIOD = 1.0
 """Seconds between two canaries."""
-BOOT = 90.0
+BOOT_S = 90.0
 """Wall seconds that a guest may take to start its workload; the slowest machine measured takes 15 on a quiet host."""
 LOOK_WAIT = 45.0
 """Seconds after the measurement for which a stall to look at is waited for."""
@@ -66,7 +66,7 @@ async def run(
             prepared,
             files,
             accelerator,
-            loglevel=LOUD if mode.disturb else QUIET,
+            loglevel=LOUD if mode.disturb else BOOT,
             extra=DUMPABLE if mode.dump else (),
         )
         session = _Session(prepared, files, mode, progress or (lambda _phase, _share: None))
@@ -139,7 +139,7 @@ class _Session:
                     self.ready_wall = time.monotonic()
 
     async def _boot(self, machine: Machine) -> None:
-        deadline = machine.started + BOOT * self.slack
+        deadline = machine.started + BOOT_S * self.slack
         while self.seen.ready is None and machine.running and time.monotonic() < deadline:
             self.progress("boot", min((time.monotonic() - machine.started) / 6, 1.0))
             await asyncio.sleep(0.05)
@@ -148,6 +148,8 @@ class _Session:
                 return
         if self.ready_wall is not None:
             self.boot_s = self.ready_wall - machine.started
+            if not self.mode.disturb:
+                await machine.command(f"sysrq {QUIET}")
 
     async def _measure(self, machine: Machine) -> None:
         assert self.ready_wall is not None  # noqa: S101
@@ -159,7 +161,7 @@ class _Session:
             self.progress("measure", min(over / length, 1.0))
             if self.mode.disturb and stall.seconds > LOOK_AT and not self.looked_early:
                 self.looked_early = True
-                await self._dump(machine)
+                await self._look(machine)
             if over < length:
                 continue
             # A stall that began in the measurement is watched to its end.
@@ -239,20 +241,23 @@ class _Session:
     async def _after(self, machine: Machine) -> None:
         """The outcome is decided: nothing that is done now can change it."""
         froze = self.facts is not None and outcome.decide(self.facts)[0] in outcome.FROZEN
-        if self.mode.look and froze:
+        if self.mode.look and froze and not self.looked_early:
             deadline = time.monotonic() + LOOK_WAIT * self.slack
             while machine.running and time.monotonic() < deadline and self._open_stall().seconds < LOOK_AT:
                 self.progress("look", 0.0)
                 await asyncio.sleep(0.2)
-            if self.mode.dump:
-                self.progress("memory dump", 0.0)
-                self.core = await machine.dump(self.files.core)
-            await self._dump(machine)
+            await self._look(machine)
         if self.mode.records and self._open_stall().seconds < outcome.FELT:
             await machine.command("kmsg")
             await self._until(lambda: "kmsg" in self.seen.done or not machine.running, 10.0)
             with suppress(OSError):
                 (self.files.logs / "kmsg.log").write_text("\n".join(self.seen.kmsg) + "\n")
+
+    async def _look(self, machine: Machine) -> None:
+        if self.mode.dump:
+            self.progress("memory dump", 0.0)
+            self.core = await machine.dump(self.files.core)
+        await self._dump(machine)
 
     async def _dump(self, machine: Machine) -> None:
         """sysrq w, m and t over the console, until it falls silent."""
