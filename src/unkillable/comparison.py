@@ -18,11 +18,7 @@ from unkillable.lab.table import tabulate
 from unkillable.lab.table_types import Comparison
 from unkillable.lab.types import Run
 from unkillable.lab.variations import Plan
-from unkillable.reproduction import measure
-
-BUSY = 0.55
-"""Share of the time that the emulator wanted a processor and had none, from which on a run says more of the host than of
-the guest.  On an idle host of two processors it is 0.35 to 0.4 for a guest of two, as QEMU has threads of its own."""
+from unkillable.reproduction import BUSY, measure
 
 
 class Comparing:

@@ -114,13 +114,13 @@ async def _reproduce(
 
 
 def _busy(runs: Sequence[Run]) -> tuple[str, ...]:
+    """A warning where the host was."""
     starved = [run.starved for run in runs if run.starved > BUSY]
-    if not starved:
-        return ()
-    return (
-        f"In {len(starved)} of {len(runs)} runs the host was busy with something else for up to {100 * max(starved):.0f} % of "
-        "the time that QEMU wanted to run: repeat them while the machine does nothing else.",
+    note = (
+        f"In {len(starved)} of {len(runs)} runs the host was busy with something else for up to "
+        f"{100 * max(starved, default=0):.0f} % of the time that QEMU wanted to run: repeat them while it does nothing else."
     )
+    return (note,) if starved else ()
 
 
 async def measure(

@@ -213,6 +213,13 @@ def test_a_console_is_held_against_the_outcome(log: str, kind: str, answers: dic
         )
 
 
+def test_a_busy_host_is_told() -> None:
+    busy = made.run(qemu_cpu_s=20.0, qemu_wait_s=60.0)
+    assert reproduction._busy([made.run(), made.run(qemu_wait_s=50.0)]) == ()
+    (note,) = reproduction._busy([made.run(), busy])
+    assert note.startswith("In 1 of 2 runs the host was busy with something else for up to 75 % of the time")
+
+
 def test_an_empty_console_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "console.log").touch()
     look = reproduction.look_at(tmp_path / "console.log", "stalled")
