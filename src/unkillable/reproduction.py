@@ -81,8 +81,11 @@ def reproduce(
 def _with_dump(one: Run, vmlinux: Path) -> Run:
     if one.dump is None:
         return one
-    read = read_vmcore(Path(one.dump), vmlinux)
-    return msgspec.structs.replace(one, dump_look=compare(diagnose(read.evidence), one.outcome))
+    try:
+        look = compare(diagnose(read_vmcore(Path(one.dump), vmlinux).evidence), one.outcome)
+    except UserError as error:  # such as another kernel's vmlinux: what was measured is not lost for it
+        look = Look("insufficient-evidence", str(error), "low")
+    return msgspec.structs.replace(one, dump_look=look)
 
 
 async def _reproduce(

@@ -56,6 +56,8 @@ CAPTURES = "tests/samples/captures"
         (["--html", "none/x.html"], "none/x.html: cannot write there: none is no directory"),
         (["-o", "."], ".: cannot write there: it is a directory"),
         (["--vmlinux", "x"], "--vmlinux belongs to --vmcore"),
+        (["--vmcore", "--vmlinux", "x"], "--vmlinux x: no such file"),
+        (["--vmcore", "--no-look"], "--vmcore is a way to look"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -225,6 +227,17 @@ def test_an_empty_console_says_nothing(tmp_path: Path) -> None:
     look = reproduction.look_at(tmp_path / "console.log", "stalled")
     assert look is not None
     assert (look.kind, look.agrees) == ("insufficient-evidence", None)
+
+
+def test_a_dump_that_cannot_be_read_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "vmcore.elf").write_bytes(b"no dump")
+    (tmp_path / "vmlinux").write_bytes(b"no kernel")
+    one = made.run(dump=str(tmp_path / "vmcore.elf"))
+    told = reproduction._with_dump(one, tmp_path / "vmlinux")
+    assert told.dump_look is not None
+    assert told.dump_look.kind == "insufficient-evidence"
+    assert told.outcome == one.outcome
+    assert reproduction._with_dump(made.run(), tmp_path / "vmlinux") == made.run()
 
 
 @pytest.mark.vm

@@ -119,7 +119,7 @@ _SETUP = Setup()
     "--vmcore",
     "dump",
     is_flag=True,
-    help="Before that, write the guest's memory to vmcore.elf beside the logs.",
+    help="When looking, first write the guest's memory to vmcore.elf beside the logs.",
 )
 @click.option(
     "--vmlinux",
@@ -148,6 +148,8 @@ def command(**given: Any) -> None:
     """
     if given["vmlinux"] and not given["dump"]:
         raise UserError("--vmlinux belongs to --vmcore")
+    if given["vmlinux"] and not Path(given["vmlinux"]).is_file():
+        raise UserError(f"--vmlinux {given['vmlinux']}: no such file")
     if given["dump"] and not given["look"]:
         raise UserError("--vmcore is a way to look, and cannot go with --no-look")
     setup = _setup(given)
@@ -185,7 +187,7 @@ def command(**given: Any) -> None:
         click.echo(text, nl=not text.endswith("\n"), color=True)
     if given["exit_code"] and found.summary.outcome != "survived":
         raise click.exceptions.Exit(1)
-    if found.summary.outcome in ("boot-failed", "harness-failed") and not given["look_early"]:
+    if all(run.outcome in ("boot-failed", "harness-failed") for run in found.runs):
         raise UserError(_worthless(found))
 
 
