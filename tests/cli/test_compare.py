@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests import docs_examples as docs
 from tests.cli.lab_cli import complaint, debian_kernel, emulator, run
 from tests.lab import made
 from unkillable import comparison
@@ -130,6 +131,19 @@ def test_options_become_a_plan(tmp_path: Path) -> None:
     read = plan("--plan", str(file))
     assert (read.runs, read.seed, read.base.seconds, len(read.variations)) == (9, 4, 30.0, 2)
     assert plan("--plan", str(file), "--runs", "2").runs == 2
+
+
+def test_the_plan_in_the_documentation_is_one(tmp_path: Path) -> None:
+    (block,) = (one for one in docs.blocks(docs.ROOT / "docs" / "compare.md") if one.info == "toml")
+    (tmp_path / "plan.toml").write_text("\n".join(block.lines))
+    plan = variations.read(tmp_path / "plan.toml")
+    assert [row.title for row in plan.kernels] == ["as shipped", "debian:6.12"]
+    assert plan.base.root.image == "rootfs.squashfs"
+    own = plan.variations[-1]
+    setup = variations.setup(plan, plan.kernels[0], own)
+    assert (setup.kernel, setup.modules) == ("bzImage", "lib/modules/6.6.32")
+    assert setup.settings == (("/proc/sys/vm/min_free_kbytes", "512"),)
+    assert variations.why_not(plan.kernels[0], own) is None
 
 
 STALLS = (22.7, 38.2, 57.5, 30.0, 40.0)
