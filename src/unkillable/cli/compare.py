@@ -177,7 +177,7 @@ class _Progress:
 
     def report(self, at: Progress) -> None:
         left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"
-        again = f", try {at.attempt}" if at.attempt > 1 else ""
+        again = f", try {at.attempt} (the harness failed, or the host was busy)" if at.attempt > 1 else ""
         text = f"{at.done + 1} of {at.total}{left}: {at.cell.kernel.title} {at.cell.variation.name}, run {at.number}{again}"
         sys.stderr.write(f"\r\x1b[K{text}" if self.terminal else f"{text}\n")
         sys.stderr.flush()
