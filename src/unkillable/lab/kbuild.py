@@ -34,6 +34,8 @@ class Recipe(msgspec.Struct, frozen=True):
 
 RECIPES = {
     "x86_64": Recipe("bzImage", "arch/x86/boot/bzImage", "minimal-x86_64.config"),
+    "arm64": Recipe("Image", "arch/arm64/boot/Image", "minimal-arm64.config"),
+    "arm": Recipe("zImage", "arch/arm/boot/zImage", "minimal-arm.config"),
 }
 """By Arch.name."""
 

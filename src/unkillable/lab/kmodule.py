@@ -50,7 +50,7 @@ def rebuild(kernel: Kernel, module: Module) -> Path:
     debian = kernel.debian
     if debian is None:
         raise UserError(
-            f"{kernel.spec}: squashfs.ko is rebuilt for Debian's kernels only; set CONFIG_SQUASHFS_* in the kernel's configuration"
+            f"{kernel.spec}: squashfs.ko is rebuilt for Debian's kernels only; choose CONFIG_SQUASHFS_* in a fragment"
         )
     shipped = _shipped(kernel)
     headers = kernels.headers(kernel)
