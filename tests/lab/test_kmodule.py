@@ -224,6 +224,18 @@ def test_only_a_debian_kernel_has_its_module_rebuilt(tmp_path: Path) -> None:
         kmodule.rebuild(kernel, Module())
 
 
+def test_another_compiler_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text('CONFIG_CC_VERSION_TEXT="x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0"\n')
+    kernel = Kernel("debian:6.12", "6.12", "6.12", "x86_64", tmp_path / "image", config=config)
+    assert kmodule.mismatch(kernel, "gcc (Debian 14.2.0-19) 14.2.0") == ""
+    told = kmodule.mismatch(kernel, "gcc (Debian 12.2.0-14) 12.2.0")
+    assert (
+        "compiled by x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0, this machine has gcc (Debian 12"
+        in told
+    )
+
+
 # The real thing: some 180 MB from a mirror at first, then half a minute.
 
 

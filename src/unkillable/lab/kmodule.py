@@ -39,7 +39,6 @@ _SOURCES = {
 _QUICK = ("CONFIG_DEBUG_INFO=", "CONFIG_DEBUG_INFO_BTF=", "CONFIG_DEBUG_INFO_BTF_MODULES=")
 """Left out of the build, not of what the sources see: debugging information, and BTF, which needs pahole."""
 
-
 _CAPABILITIES = {"CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
 """What newer compilers than this machine's may have been found to do when the kernel was configured, and a flag to tell:
 gcc 14."""
@@ -68,7 +67,10 @@ def rebuild(kernel: Kernel, module: Module) -> Path:
         folder = squashfssource.copy(tree, path.parent, series, kernel.version)
         log = root() / f"squashfs-{key}.log"
         log.unlink(missing_ok=True)
-        built = _build(folder, headers, module, gcc, log)
+        try:
+            built = _build(folder, headers, module, gcc, log)
+        except UserError as error:
+            raise UserError(f"{error}{mismatch(kernel, gcc.identity)}") from error
         check(built, shipped, module)
         shutil.move(built, path)
         log.unlink()
@@ -105,6 +107,13 @@ def _build(folder: Path, headers: Headers, module: Module, gcc: kmake.Compiler, 
         seconds=_LIMIT,
     )
     return folder / "squashfs.ko"
+
+
+def mismatch(kernel: Kernel, identity: str) -> str:
+    """What to say of another compiler than the kernel's, when a build has failed: mostly it does no harm."""
+    theirs = modules.config_value(kernel, "CC_VERSION_TEXT") or ""
+    same = theirs.partition(" ")[2] in ("", identity.partition(" ")[2])
+    return "" if same else f"; the kernel was compiled by {theirs}, this machine has {identity}"
 
 
 def options(kconfig: str, module: Module) -> dict[str, bool]:
