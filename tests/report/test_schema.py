@@ -111,7 +111,7 @@ def test_a_reproduction_is_valid_and_a_broken_one_is_not() -> None:
         {"runs": [first | {"outcome": "fine"}]},
         {"runs": [first | {"beats": [[1.0]]}]},
         {"runs": [first | {"longest_stall_s": "long"}]},
-        {"runs": [first | {"kills": [{"pid": 1, "comm": None, "killed_at": 1.0}]}]},
+        {"runs": [first | {"victims": [{"pid": 1, "comm": None, "killed_at": 1.0}]}]},
         {"setup": found["setup"] | {"root": {"fs": "vfat"}}},
     ):
         assert not valid("reproduction", found | broken), broken

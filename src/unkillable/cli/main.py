@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -70,6 +71,8 @@ def fail(message: str) -> NoReturn:
 
 def main() -> NoReturn:
     """Entry point of the command."""
+    # A service manager's or a timeout's SIGTERM is to leave as little behind as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(
             standalone_mode=False

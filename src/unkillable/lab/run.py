@@ -36,6 +36,9 @@ LOOK_AT = 4.0
 """Age of a stall, in seconds, at which it is looked at."""
 QUIET_FOR = 3.0
 """Seconds without a new byte after which a dump on the console is complete."""
+_LETTERS = "twm"
+"""All tasks first: one that reclaims is runnable, so the blocked ones alone do not show it, and a short stall may be over
+before the second letter."""
 _DUMP_LIMIT = 60.0
 
 Progress = Callable[[str, float], None]
@@ -46,7 +49,7 @@ class Mode(msgspec.Struct, frozen=True):
     """How a run ends."""
 
     look: bool = False
-    """Look at a stall once the outcome is decided: sysrq w, m and t."""
+    """Look at a stall once the outcome is decided: sysrq t, w and m."""
     disturb: bool = False
     """Look at every stall as it happens: the figures do not count (Run.looked)."""
     dump: bool = False
@@ -200,6 +203,9 @@ class _Session:
         await asyncio.sleep(0.2 if machine.running else 0)
         console = _tail(self.files.console_log)
         ready = self.seen.ready is not None
+        if ready and not self.seen.beats and self.seen.failed_beats:
+            # A mistyped canary that ends at once with an error is no freeze.
+            ready, self.seen.fatal = False, "the canary never worked: each time it ended with an error"
         longest, measured = None, 0.0
         if ready:
             measured = self._since_ready()
@@ -246,7 +252,8 @@ class _Session:
             while machine.running and time.monotonic() < deadline and self._open_stall().seconds < LOOK_AT:
                 self.progress("look", 0.0)
                 await asyncio.sleep(0.2)
-            await self._look(machine)
+            if self._open_stall().seconds >= LOOK_AT:
+                await self._look(machine)
         if self.mode.records and self._open_stall().seconds < outcome.FELT:
             await machine.command("kmsg")
             await self._until(lambda: "kmsg" in self.seen.done or not machine.running, 10.0)
@@ -260,10 +267,10 @@ class _Session:
         await self._dump(machine)
 
     async def _dump(self, machine: Machine) -> None:
-        """sysrq w, m and t over the console, until it falls silent."""
+        """sysrq t, w and m over the console, until it falls silent."""
         await machine.sysrq("9")  # console_loglevel: a measured run's console is quiet
-        for letter in "wmt":
-            self.progress("dump", "wmt".index(letter) / 3)
+        for letter in _LETTERS:
+            self.progress("dump", _LETTERS.index(letter) / len(_LETTERS))
             await machine.sysrq(letter)
             size, since, limit = -1, time.monotonic(), time.monotonic() + _DUMP_LIMIT
             while machine.running and time.monotonic() < limit:

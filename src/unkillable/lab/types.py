@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from unkillable.lab.setup import Setup
@@ -102,7 +104,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     beats: tuple[Beat, ...] = ()
     began: float | None = None
     """Start of the workload."""
-    kills: tuple[Kill, ...] = ()
+    kills: tuple[Kill, ...] = msgspec.field(default=(), name="victims")
+    oom_kills: int = 0
+    """How many of them the OOM killer picked.  This and the next two follow from the rest."""
+    kill_latency_s: tuple[float, ...] = ()
+    """SIGKILL to exit of each that was seen to exit, in the order of the kills."""
+    exit_signals: dict[str, int] = {}
+    """How often programs of the workload ended by a signal: number of the signal to count."""
     exits: tuple[Exit, ...] = ()
     samples: tuple[Sample, ...] = ()
     pulse_gap_s: float | None = None
@@ -123,7 +131,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Path of a memory dump (ELF) taken before the look."""
     dump_look: Look | None = None
     """What `diagnose` says of that dump, where the kernel's debug symbols were given."""
-    console: str | None = None
+    console: str | None = msgspec.field(default=None, name="log")
     """Path of the console log that was kept."""
     watch: str | None = None
     """Path of the watcher's lines."""
@@ -132,6 +140,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = "tcg"
     emulator: str = ""
     """Version line of QEMU."""
+
+    def __post_init__(self) -> None:
+        signals = Counter(str(one.signal) for one in self.exits if one.signal)
+        derived = {
+            "oom_kills": sum(kill.by != "user" for kill in self.kills),
+            "kill_latency_s": tuple(kill.latency for kill in self.kills if kill.latency is not None),
+            "exit_signals": dict(sorted(signals.items())),
+        }
+        for name, value in derived.items():
+            msgspec.structs.force_setattr(self, name, value)
 
     @property
     def starved(self) -> float:
@@ -147,14 +165,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.samples) < 2:
             return None
         return self.samples[-1].scanned > self.samples[0].scanned
-
-    @property
-    def oom_kills(self) -> int:
-        return sum(kill.by != "user" for kill in self.kills)
-
-    @property
-    def kill_latency_s(self) -> tuple[float, ...]:
-        return tuple(kill.latency for kill in self.kills if kill.latency is not None)
 
 
 class Spread(msgspec.Struct, frozen=True):
