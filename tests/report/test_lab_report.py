@@ -161,6 +161,7 @@ def test_figures_say_what_is_a_bound() -> None:
     assert lab_words.figure(Spread(3, 38.2, 22.7, 57.5, open=1)) == "38.2 (22.7->57.5)"
     assert lab_words.figure(Spread(2, 121, 121, 121, open=2, median_open=True)) == "> 121.0"
     assert lab_words.count(Spread(2, 2.5, 1, 4)) == "2.5 (1-4)"
+    assert lab_words.figure(Spread(2, 0.031, 0.031, 0.031)) == "0.031"
     assert lab_words.figure(None) == lab_words.count(None) == "-"
 
 
@@ -173,7 +174,7 @@ def test_a_setup_in_words() -> None:
     found = dict(lab_words.setup_words(setup))
     assert found["Root"] == "squashfs, not compressed, 128 KiB blocks, no fragments"
     assert found["squashfs.ko"] == "rebuilt: FILE_CACHE, decompressors single, patched from patches"
-    assert found["Machine"] == "x86_64, 1 CPU, 192 MiB, disk of 2 MiB/s, 125 million instructions a second"
+    assert found["Machine"] == "x86_64, 1 CPU, 256 MiB, disk of 2 MiB/s, 125 million instructions a second"
     assert found["Workload"] == "threads: 8 programs of 4 threads"
     assert (found["Swap"], found["Canary"]) == ("zram, 32 MiB", "locked into memory")
     assert "Room" not in found

@@ -103,13 +103,19 @@ def stall(run: Run) -> str:
 
 
 def figure(found: Spread | None) -> str:
-    """`38.2 (22.7-57.5)`, `> 123.4 (121.0->125.1)` in a table's cell."""
+    """`38.2 (22.7-57.5)`, `> 123.4 (121.0->125.1)`, `0.031` in a table's cell."""
     if found is None:
         return "-"
+    low, middle, high = (_digits(value) for value in (found.low, found.median, found.high))
+    middle = f"{'> ' if found.median_open else ''}{middle}"
     if found.low == found.high:
-        return f"{'> ' if found.median_open else ''}{found.median:,.1f}"
-    reach = f"{found.low:,.1f}-{'>' if found.open else ''}{found.high:,.1f}"
-    return f"{'> ' if found.median_open else ''}{found.median:,.1f} ({reach})"
+        return middle
+    return f"{middle} ({low}-{'>' if found.open else ''}{high})"
+
+
+def _digits(value: float) -> str:
+    """A tenth of a second where that says something, two digits below one."""
+    return f"{value:.2g}" if 0 < value < 0.95 else f"{value:,.1f}"
 
 
 def count(found: Spread | None) -> str:
