@@ -64,6 +64,16 @@ TOOLS = (
         "reproduce and compare: the programs in guests of every architecture, where Debian's cross compilers are not",
         "pip install 'unkillable[zig]'",
     ),
+    *(
+        Tool(name, "program", f"reproduce and compare: {purpose}", f"apt-get install {package}")
+        for name, purpose, package in (
+            ("make", "building squashfs.ko, or a kernel from source", "make"),
+            ("patch", "patches to squashfs.ko", "patch"),
+            ("flex", "building a kernel from source (with libelf-dev)", "flex libelf-dev"),
+            ("bison", "building a kernel from source", "bison"),
+            ("bc", "building a kernel from source", "bc"),
+        )
+    ),
     Tool("apt-get", "program", "reproduce and compare: Debian's kernels and packages", "part of Debian"),
     Tool("dpkg-deb", "program", "reproduce and compare: unpacking Debian's packages", "part of Debian"),
     Tool(
