@@ -69,10 +69,19 @@ def fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def _terminate(_number: int, _frame: object) -> None:
+    """A service manager's or a timeout's SIGTERM leaves as little behind as Ctrl-C does, and on the same way: asyncio ends the
+    main task first on SIGINT, and on any other interruption all tasks at once, those that are needed to end with it."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # started with nohup or in the background of a script
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
 def main() -> NoReturn:
     """Entry point of the command."""
-    # A service manager's or a timeout's SIGTERM is to leave as little behind as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = cli.main(
             standalone_mode=False

@@ -201,7 +201,8 @@ class Machine:
 
     async def _end(self) -> None:
         if self.running and self._qmp is not None:
-            await self.qmp("quit")
+            with suppress(Exception):  # it may be what hangs, and SIGKILL below does not depend on it
+                await asyncio.wait_for(self._qmp.execute("quit"), 3)
         if self.process is not None:
             try:
                 await asyncio.wait_for(self.process.wait(), 5)
