@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from unkillable import __version__
-from unkillable.lab import accel
+from unkillable.lab import accel, cache
 from unkillable.lab.grid import Grid, Progress, cells, stored_identities
 from unkillable.lab.prepare import identity, prepare
 from unkillable.lab.run import Mode
@@ -67,4 +69,10 @@ async def _one(prepared: Prepared, logs: Path) -> Run:
             why=f"the host was busy with something else for {100 * run.starved:.0f} % of the time that QEMU wanted to run",
         )
     # A table has hundreds of runs: their beats, kills and samples are kept, their logs are not.
-    return msgspec.structs.replace(run, console=None, watch=None)
+    return msgspec.structs.replace(run, console=None, watch=None, command_line=_anywhere(run.command_line))
+
+
+def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
+    """A command line without the paths of this machine: tables are passed on."""
+    own = re.compile(rf"{re.escape(tempfile.gettempdir())}/unkillable-\w+/")
+    return tuple(own.sub("", word.replace(str(cache.root()), "CACHE")) for word in words)
