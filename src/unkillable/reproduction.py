@@ -33,7 +33,7 @@ Progress = Callable[[int, str, float], None]
 
 BUSY = 0.55
 """Share of the time that the emulator wanted a processor and had none, from which on a run says more of the host than of
-the guest.  On an idle host of two processors it is 0.35 to 0.4 for a guest of two, as QEMU has threads of its own."""
+the guest.  On a quiet host of two processors the median was 0.16 for a guest of two (docs/measurements.md)."""
 
 _OF_THE_GUEST = FROZEN | {"survived"}
 _NOT_STARTED = (126, 127)

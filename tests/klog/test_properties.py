@@ -131,7 +131,9 @@ def test_time_is_linear(unit: bytes, end: bytes) -> None:
     data = b"[    1.000000] x\n" + (unit * 40 + end) * (400_000 // (len(unit) * 40 + len(end)))
     begin = time.process_time()
     read_bytes(data, literals=LITERALS)
-    assert time.process_time() - begin < 15  # up to 0.5 s on a quiet machine, 3 on a busy one; a quadratic pattern takes minutes
+    assert (
+        time.process_time() - begin < 15
+    )  # up to 0.5 s on a quiet machine, 3 on a busy one; a quadratic pattern takes minutes
 
 
 @pytest.mark.parametrize(

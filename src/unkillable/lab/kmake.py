@@ -159,5 +159,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # The names and the time are compiled into a kernel: the same sources are to give the same one.
-    fixed = {"KBUILD_BUILD_USER": "unkillable", "KBUILD_BUILD_HOST": "lab", "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970"}
+    fixed = {
+        "KBUILD_BUILD_USER": "unkillable",
+        "KBUILD_BUILD_HOST": "lab",
+        "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+    }
     return {**kept, **fixed, "LC_ALL": "C", "TZ": "UTC"}
