@@ -37,7 +37,6 @@ CASES = [
     ("harness-failed", {"qemu_status": -9}),
     ("harness-failed", {"longest": None}),
     ("harness-failed", {"longest": Stall(1, 20.0), "clock_gap": 19.0}),
-    ("harness-failed", {"interrupted": True}),
 ]
 
 

@@ -49,7 +49,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     qemu_status: int | None
     """Exit status where QEMU ended by itself."""
     complaint: str
-    interrupted: bool = False
     silent_port: bool = False
     """Not one line came from the watcher."""
     clock_gap: float = 0.0
@@ -58,8 +57,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def decide(facts: Facts) -> tuple[str, str]:
     """(outcome, why)."""
-    if facts.interrupted:
-        return "harness-failed", "the run was interrupted"
     if facts.panic and facts.ready:
         return (
             "panic",
