@@ -122,7 +122,16 @@ def test_events_that_are_left_out(translate: Translate, line: bytes) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"CPU:1 [LOST 12 EVENTS]", b"", b"x", b" <...>-1 [000] d..2. soon: mark_victim: pid=1", b" [: : :"],
+    [
+        b"CPU:1 [LOST 12 EVENTS]",
+        b"",
+        b"x",
+        b" [: : :",
+        *(
+            b" <...>-1 [000] d..2. %s: mark_victim: pid=1" % seconds
+            for seconds in (b"soon", b"6.7.142853", b"67.", b".5", b"067.142853", b"6e1", b"-1")
+        ),
+    ],
 )
 def test_lines_that_are_no_event(translate: Translate, line: bytes) -> None:
     with pytest.raises(NoEventError):

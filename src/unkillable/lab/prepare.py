@@ -11,6 +11,7 @@ import msgspec
 from unkillable.errors import UserError
 from unkillable.lab import debs, images, initramfs, kernels, labconf, modules, ownimage, programs
 from unkillable.lab.arch import Arch, find
+from unkillable.lab.cache import digest
 from unkillable.lab.kernels import Kernel
 from unkillable.lab.modules import ModuleFile
 from unkillable.lab.setup import Prepared, Setup
@@ -46,6 +47,7 @@ def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
         kernel_image=str(kernel.image),
         initramfs=str(archive),
         disk=str(disk) if disk else None,
+        files="" if disk else digest(*images.fingerprint(tree)),
         provenance=(
             *kernel.provenance,
             *provenance,
@@ -139,10 +141,9 @@ def identity(prepared: Prepared) -> str:
     """What a Setup's words stand for: the kernel's packages, and the content of the root image.  Runs of one table belong
     together only if this is the same."""
     kernel = [told for what, told in prepared.provenance if what != "compiler"]
-    root = Path(prepared.disk or prepared.initramfs)
     # Built images are named after what they were built from; a user's own may change under its name.
-    image = root.name
-    if prepared.setup.root.image is not None:
-        with root.open("rb") as file:
+    image = Path(prepared.disk).name if prepared.disk else prepared.files
+    if prepared.disk and prepared.setup.root.image is not None:
+        with Path(prepared.disk).open("rb") as file:
             image = hashlib.file_digest(file, "sha256").hexdigest()
     return "; ".join((*kernel, image, str(GUEST)))

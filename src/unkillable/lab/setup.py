@@ -127,6 +127,8 @@ class Prepared(msgspec.Struct, frozen=True):
     initramfs: str
     disk: str | None
     """Root image; None for tmpfs, which is in the initramfs."""
+    files: str = ""
+    """What names the files of a root in the initramfs: a digest of them, without the lab's own programs beside them."""
     provenance: tuple[tuple[str, str], ...] = ()
     """(what, name version sha256): packages, sources and patches that this was made of."""
     notes: tuple[str, ...] = ()

@@ -14,6 +14,20 @@ struct event {
 	int pid; /* in whose context it was */
 };
 
+/* It goes into a line of JSON as it is: digits, and a point with digits after it; no zero before another digit. */
+static bool seconds(const char *text)
+{
+	static const char digits[] = "0123456789";
+	size_t whole = strspn(text, digits), part;
+
+	if (whole == 0 || (whole > 1 && *text == '0'))
+		return false;
+	if (text[whole] == 0)
+		return true;
+	part = strspn(text + whole + 1, digits);
+	return text[whole] == '.' && part > 0 && text[whole + 1 + part] == 0;
+}
+
 /* "comm-PID [CPU] flags SECONDS: NAME: rest"; a comm is whatever a program calls itself, so PID is looked for from its end. */
 static bool parse(char *line, struct event *event)
 {
@@ -36,8 +50,7 @@ static bool parse(char *line, struct event *event)
 	*colon = 0;
 	event->at++;
 	event->rest = colon + 1;
-	/* It goes into a line of JSON as it is. */
-	return *event->at >= '0' && *event->at <= '9' && event->at[strspn(event->at, "0123456789.")] == 0;
+	return seconds(event->at);
 }
 
 static const char *last(const char *in, const char *what)
