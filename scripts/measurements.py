@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from unkillable.comparison import Comparing
@@ -25,7 +26,12 @@ PAGE = ROOT / "docs" / "measurements.md"
 FOLDER = ROOT / "docs" / "measurements"
 PICTURES = ROOT / "docs" / "images"
 _BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-HEAD = "| variation | runs | outcome | longest time without an answer, s | OOM kills | SIGKILL to exit, s | against stock |"
+HEAD = (
+    "variation", "runs", "outcome", "longest time without an answer, s", "OOM kills", "other ends", "SIGKILL to exit, s",
+    "against stock",
+)  # fmt: skip
+OTHER_ENDS = 5
+"""Number of that column, which a table without any leaves out."""
 
 
 def comparison(name: str) -> Comparison:
@@ -36,30 +42,33 @@ def comparison(name: str) -> Comparison:
 
 def tables(found: Comparison) -> str:
     """A Markdown table for each kernel."""
+    some = words.any_other_ends(found.cells)
     parts = []
     for kernel in found.kernels:
-        cells = [cell for cell in found.cells if cell.kernel == kernel]
-
-        parts.append(
-            f"**{kernel}**\n\n{HEAD}\n|{'---|' * 7}\n" + "".join(f"{_row(cell)}\n" for cell in cells)
-        )
+        rows = [HEAD, *(_row(cell) for cell in found.cells if cell.kernel == kernel)]
+        head, *body = (_line(row if some else row[:OTHER_ENDS] + row[OTHER_ENDS + 1 :]) for row in rows)
+        parts.append(f"**{kernel}**\n\n{head}|{'---|' * (len(HEAD) - (not some))}\n" + "".join(body))
     return "\n" + "\n".join(parts) + "\n"
 
 
-def _row(cell: CellResult) -> str:
+def _line(row: Sequence[str]) -> str:
+    return "|" + "".join(f" {column.replace('|', '/')} |" if column else " |" for column in row) + "\n"
+
+
+def _row(cell: CellResult) -> tuple[str, ...]:
     found = cell.summary
     if found is None:
-        return f"| {cell.variation} | 0 | {cell.reason or 'not run yet'} | | | | |"
-    columns = (
+        return (cell.variation, "0", cell.reason or "not run yet", *[""] * (len(HEAD) - 3))
+    return (
         cell.variation,
         str(len(cell.runs)),
         words.outcomes(found),
         words.figure(found.longest_stall_s),
         words.count(found.oom_kills),
+        words.other_ends(found),
         words.figure(found.kill_latency_s),
         words.against(cell),
     )
-    return f"| {' | '.join(column.replace('|', '/') for column in columns)} |"
 
 
 def main() -> int:

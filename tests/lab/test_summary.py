@@ -1,8 +1,12 @@
 """What is said of several runs; the runs are made by hand."""
 
+import platform
+from signal import Signals
+
 import msgspec
 
 from tests.lab import made
+from unkillable.lab import signals
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import Time
 from unkillable.lab.summary import counted, kill_latencies, seconds_words, stalls, summarise, versus
@@ -92,6 +96,50 @@ def test_bystanders_are_those_that_nobody_killed() -> None:
     bus_on_mips = made.run(30.0, exits=(Exit(30.0, "churn4", 94, 10),))
     assert summarise([bus_on_mips], Setup(arch="mips")).bystanders == 1
     assert summarise([bus_on_mips], Setup()).bystanders == 0, "10 is SIGUSR1 there"
+
+
+def test_what_else_ended_programs_is_told_by_signal() -> None:
+    def run(*exits: Exit) -> Run:
+        kills = (made.kill(91, 20.0, 21.0), made.kill(92, 20.0, 21.0, "user"))
+        return made.run(30.0, exits=exits, kills=kills)
+
+    terminated = tuple(Exit(10.0 + n, "churn1", 200 + n, 15) for n in range(4))
+    by_others = run(
+        Exit(21.0, "churn1", 91, 9), Exit(21.0, "churn2", 92, 9), Exit(21.0, "churn3", 93, 7), *terminated
+    )
+    found = summarise([by_others, run(*terminated[:2]), run(*terminated)], Setup())
+    assert found.other_ends == {
+        "SIGTERM": Spread(3, 4, 2, 4), "SIGKILL": Spread(3, 0, 0, 1), "SIGBUS": Spread(3, 0, 0, 1),
+    }, "the most frequent first, and none that the OOM killer sent"  # fmt: skip
+    assert "; 1 OOM kill (1-1); 4 ended by SIGTERM (2-4); 0 ended by SIGKILL (0-1); " in found.sentence
+    assert "SIGBUS" not in found.sentence, "a fault, which the sentence tells already"
+    assert summarise([run(*terminated)], Setup()).sentence.count("4 ended by SIGTERM; ") == 1
+
+
+def test_what_is_no_other_end() -> None:
+    exits = (
+        Exit(30.0, "churn4", 94, 9),  # nobody saw who sent it
+        Exit(30.0, "churn5", 95, 0, 1),
+        Exit(30.0, "/usr/bin/earlyoom", 96, 15),
+        Exit(30.0, "keep", 97, 15),
+        Exit(30.0, "churn1", 91, 15),  # already killed
+    )
+    assert summarise([made.run(30.0, exits=exits)], Setup()).other_ends == {}
+    before = made.run(30.0, exits=(Exit(19.0, "churn1", 91, 15),))
+    assert summarise([before], Setup()).other_ends.keys() == {"SIGTERM"}, "another of the same pid"
+    assert summarise([made.failed()], Setup()).other_ends == {}
+
+
+def test_signals_have_the_names_of_the_guests_architecture() -> None:
+    assert [signals.name(number, "x86_64") for number in (1, 7, 9, 10, 15, 31, 40)] == [
+        "SIGHUP", "SIGBUS", "SIGKILL", "SIGUSR1", "SIGTERM", "SIGSYS", "signal 40",
+    ]  # fmt: skip
+    assert [signals.name(number, "mips") for number in (7, 9, 10, 12, 15, 31)] == [
+        "SIGEMT", "SIGKILL", "SIGBUS", "SIGSYS", "SIGTERM", "SIGXFSZ",
+    ]  # fmt: skip
+    for one in Signals if platform.machine() == "x86_64" else ():
+        if one < 32:
+            assert Signals[signals.name(one, "x86_64")] == one
 
 
 def test_seconds_in_words() -> None:

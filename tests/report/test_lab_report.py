@@ -136,6 +136,32 @@ def test_a_comparison_has_a_table_for_each_kernel() -> None:
     assert "  debian:6.1, stock: qemu-system-x86_64 -m 192" in full
 
 
+def test_ends_that_are_not_the_oom_killers_have_a_column_where_there_are_any() -> None:
+    plain = lab_given.comparison()
+    assert "OTHER ENDS" not in lab_text.comparison(plain, columns=220)
+    ends = tuple(Exit(10.0 + n, "churn1", 200 + n, 15) for n in range(3))
+    base = plain.cells[4].runs
+    runs = (made.run(1.0, exits=ends, kills=()), made.run(1.0, exits=ends[:1], kills=()))
+    cells = (*plain.cells, lab_given.cell("debian:6.1", "earlyoom", runs, base))
+    text = lab_text.comparison(msgspec.structs.replace(plain, cells=cells), columns=220)
+    assert text.count("OTHER ENDS") == 2, "in the table of each kernel"
+    head, *lines = text[text.index("\ndebian:6.1\n") :].splitlines()[2:]
+    cell = {line.split()[0]: line[head.index("OTHER ENDS") :].split("  ")[0] for line in lines if line}
+    assert (cell["earlyoom"], cell["block-4k"], cell["panic_on_oom"]) == ("SIGTERM 2 (1-3)", "0", "-")
+
+
+@needs_pictures
+def test_a_page_has_that_column_too() -> None:
+    plain = lab_given.comparison()
+    assert "Other ends" not in lab_html.comparison_page(plain)
+    runs = (made.run(1.0, exits=(Exit(10.0, "churn1", 200, 15),), kills=()),)
+    cells = (*plain.cells, lab_given.cell("debian:6.1", "earlyoom", runs, plain.cells[4].runs))
+    page = Page(lab_html.comparison_page(msgspec.structs.replace(plain, cells=cells)))
+    assert "SIGTERM 1" in page.everything()
+    assert " ".join(page.everything().split()).count("Other ends Answers") == 2, "in the table of each kernel"
+    assert "signal ended which the OOM killer did not send" in " ".join(page.everything().split())
+
+
 @pytest.mark.parametrize("columns", [60, 80, 110, 160])
 def test_lines_are_as_wide_as_asked_where_they_can_be(columns: int) -> None:
     texts = (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from unkillable.lab import signals
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import (
     ALPHA,
@@ -19,15 +20,13 @@ from unkillable.lab.stats import (
     superiority,
 )
 from unkillable.lab.table_types import Versus
-from unkillable.lab.types import OUTCOMES, Run, Spread, Summary
+from unkillable.lab.types import OUTCOMES, Exit, Run, Spread, Summary
 
 _OF_THE_GUEST = OUTCOMES[: OUTCOMES.index("panic") + 1]
 """Outcomes that say how the guest fared."""
 
-_FAULTS = {"mips": frozenset({4, 5, 6, 8, 10, 11})}
-_FAULTS_ELSEWHERE = frozenset({4, 5, 6, 7, 8, 11})
-"""SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a program dies of whose page could not be read.  SIGBUS is 10 on MIPS
-and 7 elsewhere."""
+_OF_THE_LAB = frozenset({"canary", "keep"})
+"""Programs whose ends are told beside those of the workload."""
 
 
 def counted(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -66,13 +65,15 @@ def summarise(runs: Sequence[Run], setup: Setup) -> Summary:
     outcomes = Counter(run.outcome for run in runs if not run.looked)
     kills = spread(closed(run.oom_kills for run in good))
     latency = spread(kill_latencies(runs))
+    ends = other_ends(good, setup.arch)
     bystanders = sum(_bystanders(run, setup.arch) for run in good)
     return Summary(
         outcome=_worst(outcomes),
-        sentence=_sentence(runs, good, spread(stalled), kills, latency, bystanders),
+        sentence=_sentence(runs, good, spread(stalled), kills, ends, latency, bystanders),
         outcomes={name: outcomes[name] for name in OUTCOMES if outcomes[name]},
         longest_stall_s=spread(stalled),
         oom_kills=kills,
+        other_ends=ends,
         kill_latency_s=latency,
         beats=spread(closed(len(run.beats) for run in good)),
         bystanders=bystanders,
@@ -87,11 +88,35 @@ def _worst(outcomes: Counter[str]) -> str:
     return "harness-failed"
 
 
+def other_ends(runs: Sequence[Run], arch: str) -> dict[str, Spread]:
+    """What else than the OOM killer ended programs of the workload: name of a signal to how many it ended in a run."""
+    counts = [Counter(signals.name(one.signal, arch) for one in _others(run, arch)) for run in runs]
+    total = sum(counts, Counter[str]())
+    spreads = {name: spread(closed(count[name] for count in counts)) for name, _ in total.most_common()}
+    return {name: found for name, found in spreads.items() if found is not None}
+
+
+def _others(run: Run, arch: str) -> Iterator[Exit]:
+    """Of SIGKILL only where the trace saw a program send it: without a trace (`blind`) it may be the OOM killer's."""
+    killed = {kill.pid: kill for kill in run.kills}
+    for one in run.exits:
+        # A daemon of the setup goes by its path.
+        if not one.signal or one.who in _OF_THE_LAB or one.who.startswith("/"):
+            continue
+        kill = killed.get(one.pid)
+        if kill is not None and kill.killed_at <= one.at:
+            if kill.by == "user":
+                yield one
+        elif signals.name(one.signal, arch) != signals.KILL:
+            yield one
+
+
 def _bystanders(run: Run, arch: str) -> int:
     killed = {kill.pid: kill.killed_at for kill in run.kills}
-    faults = _FAULTS.get(arch, _FAULTS_ELSEWHERE)
     return sum(
-        one.signal in faults and not (one.pid in killed and killed[one.pid] <= one.at) for one in run.exits
+        signals.name(one.signal, arch) in signals.FAULTS
+        and not (one.pid in killed and killed[one.pid] <= one.at)
+        for one in run.exits
     )
 
 
@@ -100,6 +125,7 @@ def _sentence(
     good: Sequence[Run],
     stall: Spread | None,
     kills: Spread | None,
+    ends: Mapping[str, Spread],
     latency: Spread | None,
     bystanders: int,
 ) -> str:
@@ -111,6 +137,11 @@ def _sentence(
         parts.append(f"the longest time without an answer was {seconds_words(stall)}")
     if kills is not None:
         parts.append(f"{_number(kills.median)} OOM {'kill' if kills.median == 1 else 'kills'}{_range(kills)}")
+    parts += [
+        f"{_number(found.median)} ended by {name}{_range(found)}"
+        for name, found in ends.items()
+        if name not in signals.FAULTS  # told below, as a program's own end
+    ]
     if latency is not None:
         parts.append(f"SIGKILL to exit took {seconds_words(latency)}")
     if bystanders:

@@ -190,6 +190,9 @@ class Summary(msgspec.Struct, frozen=True):
     outcomes: dict[str, int]
     longest_stall_s: Spread | None = None
     oom_kills: Spread | None = None
+    other_ends: dict[str, Spread] = {}
+    """What else ended programs of the workload: name of a signal (`SIGTERM`, as earlyoom sends it, `SIGBUS`) to how many it
+    ended in a run.  SIGKILL only where the trace saw a program send it."""
     kill_latency_s: Spread | None = None
     beats: Spread | None = None
     bystanders: int = 0

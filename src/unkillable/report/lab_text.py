@@ -13,9 +13,11 @@ from unkillable.report.lab_words import (
     TONE,
     against,
     agreement,
+    any_other_ends,
     count,
     emulators,
     figure,
+    other_ends,
     outcomes,
     setup_words,
     stall,
@@ -228,24 +230,31 @@ def _notes(notes: Sequence[str], paint: Style, wide: int) -> list[str]:
     ]
 
 
-_CELL_HEAD = ("VARIATION", "OUTCOME", "LONGEST STALL, s", "OOM KILLS", "ANSWERS", "SIGKILL TO EXIT, s")
+_CELL_HEAD = (
+    "VARIATION", "OUTCOME", "LONGEST STALL, s", "OOM KILLS", "OTHER ENDS", "ANSWERS", "SIGKILL TO EXIT, s",
+)  # fmt: skip
+_OTHER_ENDS = 4
+"""Number of that column, which most tables have no use for."""
 
 
 def _kernel(found: Comparison, kernel: str, paint: Style, wide: int) -> list[str]:
     rows: list[tuple[str, ...]] = [(*_CELL_HEAD, f"AGAINST {clean(found.baseline)}")]
     rows += [_cell_row(cell) for cell in found.cells if cell.kernel == kernel]
+    if not any_other_ends(found.cells):
+        rows = [row[:_OTHER_ENDS] + row[_OTHER_ENDS + 1 :] for row in rows]
     return [paint("head", clean(kernel)), *_table(rows, paint, wide)]
 
 
 def _cell_row(cell: CellResult) -> tuple[str, ...]:
     name, summary = clean(cut(cell.variation, 32)), cell.summary
     if summary is None:
-        return (name, "-", "-", "-", "-", "-", clean(cell.reason or "not run yet"))
+        return (name, *"-" * (len(_CELL_HEAD) - 1), clean(cell.reason or "not run yet"))
     return (
         name,
         outcomes(summary),
         figure(summary.longest_stall_s),
         count(summary.oom_kills),
+        other_ends(summary),
         count(summary.beats),
         figure(summary.kill_latency_s),
         clean(against(cell)),

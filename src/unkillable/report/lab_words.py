@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import p_words
@@ -10,7 +10,8 @@ from unkillable.lab.table_types import CellResult
 from unkillable.lab.types import OUTCOMES, Look, Run, Spread, Summary
 
 __all__ = [
-    "MEANING", "TONE", "against", "agreement", "count", "emulators", "figure", "outcomes", "setup_words", "stall",
+    "MEANING", "TONE", "against", "agreement", "any_other_ends", "count", "emulators", "figure", "other_ends", "outcomes",
+    "setup_words", "stall",
 ]  # fmt: skip
 
 MEANING: dict[str, str] = {
@@ -123,6 +124,18 @@ def count(found: Spread | None) -> str:
     if found is None:
         return "-"
     return f"{found.median:g}" + (f" ({found.low:g}-{found.high:g})" if found.low != found.high else "")
+
+
+def any_other_ends(cells: Iterable[CellResult]) -> bool:
+    """Whether a table of these has a use for a column of `other_ends`; most have none."""
+    return any(cell.summary is not None and cell.summary.other_ends for cell in cells)
+
+
+def other_ends(summary: Summary) -> str:
+    """What ended programs beside the OOM killer: `SIGTERM 65 (60-70), SIGBUS 1 (0-2)` in a table's cell."""
+    if summary.oom_kills is None:  # no run counts
+        return "-"
+    return ", ".join(f"{name} {count(number)}" for name, number in summary.other_ends.items()) or "0"
 
 
 def outcomes(summary: Summary) -> str:

@@ -74,6 +74,7 @@ def comparison_page(found: Comparison) -> str:
         emulators=words.emulators([run for cell in cells for run in cell.runs]),
         rows=rows,
         command=command,
+        other_ends=words.any_other_ends(found.cells),
         setup_words=_setup,
         **{"longest": "", "timelines": "", "latencies": ""} | _drawn(found),
     )
