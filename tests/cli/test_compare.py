@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema_rs
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from tests import docs_examples as docs
 from tests.cli.lab_cli import complaint, debian_kernel, emulator, run
 from tests.lab import made
 from unkillable import comparison
-from unkillable.cli import compare
+from unkillable.cli import compare, reproduce
+from unkillable.cli import given as given_
 from unkillable.cli.main import cli
 from unkillable.comparison import Comparing
 from unkillable.errors import UserError
@@ -85,6 +87,36 @@ def test_a_missing_emulator_names_its_package_before_anything_is_fetched(tmp_pat
     done = run("compare", "stock", cwd=tmp_path, PATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert "qemu-system-x86_64 is not installed: apt-get install qemu-system-x86" in complaint(done)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_both_commands_have_the_same_options_for_what_they_write() -> None:
+    def options(command: click.Command) -> dict[str, tuple[list[str], object]]:
+        return {one.name or "": (one.opts, one.type.to_info_dict()) for one in command.params}
+
+    here, there = options(compare.command), options(reproduce.command)
+    for name in ("form", "output", "html", "full", "exit_code"):
+        assert here[name] == there[name]
+    assert list(here)[-5:] == list(there)[-5:] == ["form", "output", "html", "full", "exit_code"], (
+        "in the help's order"
+    )
+
+
+def test_what_is_written_goes_where_it_is_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"form": "text", "output": None, "html": None}
+
+    def deliver(**more: str) -> str:
+        given_.deliver({**options, **more}, b"{}", lambda paint: paint("head", "text") + "\n", lambda: "page")
+        return capsys.readouterr().out
+
+    assert deliver() == "text\n", "no colour where nobody looks"
+    assert deliver(form="json") == "{}\n"
+    assert list(tmp_path.iterdir()) == []
+    assert deliver(html="page.html") == "text\n"
+    assert deliver(output="out", form="json") == ""
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"page.html": "page", "out": "{}"}
 
 
 def test_the_help_has_examples() -> None:

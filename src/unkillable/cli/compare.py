@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from unkillable.cli.given import changed, check_targets
-from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.cli.given import changed, check_targets, deliver, output_options
 from unkillable.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,18 +63,10 @@ Examples:
 )
 @click.option("--only-show", is_flag=True, help="Run nothing: show what there is.")
 @click.option("--list", "listing", is_flag=True, help="List the variations that have a name, and end.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
+@output_options(
+    full="Text: also every run, and QEMU's command lines.",
+    exit_code="Exit with 1 if any counted run did not survive.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
-@click.option("--html", metavar="FILE", help="Also write a page with pictures (one self-contained file).")
-@click.option("--full", is_flag=True, help="Text: also QEMU's command lines.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if any counted run did not survive.")
 def command(**given: Any) -> None:
     """Run the same reproduction with variations and say which of them help.
 
@@ -94,6 +85,7 @@ def command(**given: Any) -> None:
 
         program(find(plan.base.arch))  # nothing is fetched for an emulator that is missing
     from unkillable.comparison import Comparing
+    from unkillable.report import lab_text
     from unkillable.report.schema import to_json
 
     comparing = Comparing(plan, Path(given["results"]), only_show=given["only_show"])
@@ -102,15 +94,12 @@ def command(**given: Any) -> None:
             comparing.run(progress.report)
     found = comparing.table()
     _check(found)
-    if given["html"]:
-        from unkillable.report.lab_html import comparison_page
-
-        write_file(given["html"], comparison_page(found).encode())
-    text = to_json(found).decode() if given["form"] == "json" else _text(found, given)
-    if given["output"]:
-        write_file(given["output"], text.encode())
-    else:
-        click.echo(text, nl=not text.endswith("\n"), color=True)
+    deliver(
+        given,
+        to_json(found),
+        lambda paint: lab_text.comparison(found, paint, full=given["full"]),
+        lambda: _page(found),
+    )
     if given["exit_code"] and any(
         cell.summary is not None and cell.summary.outcome != "survived" for cell in found.cells
     ):
@@ -153,11 +142,10 @@ def _plan(given: dict[str, Any]) -> Plan:
     return variations.plan(base, kernels, rows, given["runs"], given["seed"])
 
 
-def _text(found: Comparison, given: dict[str, Any]) -> str:
-    from unkillable.report.lab_text import comparison
+def _page(found: Comparison) -> str:
+    from unkillable.report.lab_html import comparison_page
 
-    colour = given["output"] is None and wants_colour(sys.stdout)
-    return comparison(found, painter(colour), full=given["full"])
+    return comparison_page(found)
 
 
 class _Progress:

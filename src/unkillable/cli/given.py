@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
+from unkillable.cli.output import painter, wants_colour, write_file
 from unkillable.errors import UserError
 
 if TYPE_CHECKING:
     from unkillable.lab.setup import Setup
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def changed(setup: Setup, texts: Iterable[str]) -> Setup:
@@ -35,3 +41,47 @@ def check_targets(*files: str | None) -> None:
             raise UserError(f"{file}: cannot write there: no right to write to {folder}")
         if Path(file).is_dir():
             raise UserError(f"{file}: cannot write there: it is a directory")
+
+
+def output_options(*, full: str, exit_code: str) -> Callable[[Command], Command]:
+    """The options that say what is printed, and where; what --full and --exit-code mean is each command's own."""
+    options = (
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="What to print.",
+        ),
+        click.option("-o", "--output", metavar="FILE", help="Write there instead of printing."),
+        click.option(
+            "--html", metavar="FILE", help="Also write a page with pictures (one self-contained file)."
+        ),
+        click.option("--full", is_flag=True, help=full),
+        click.option("--exit-code", is_flag=True, help=exit_code),
+    )
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def deliver(
+    given: dict[str, Any],
+    document: bytes,
+    text: Callable[[Callable[[str, str], str]], str],
+    page: Callable[[], str],
+) -> None:
+    """Writes and prints what the options ask for: `document` is the JSON, `text` is given what paints it."""
+    if given["html"]:
+        write_file(given["html"], page().encode())
+    paint = painter(given["output"] is None and wants_colour(sys.stdout))
+    printed = document.decode() if given["form"] == "json" else text(paint)
+    if given["output"]:
+        write_file(given["output"], printed.encode())
+    else:
+        click.echo(printed, nl=not printed.endswith("\n"), color=True)

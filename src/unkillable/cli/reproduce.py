@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unkillable.cli.given import changed, check_targets
-from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.cli.given import changed, check_targets, deliver, output_options
+from unkillable.cli.output import write_file
 from unkillable.errors import UserError
 from unkillable.lab.setup import Setup
 
@@ -127,18 +127,10 @@ _SETUP = Setup()
     help="With --vmcore: the kernel with debug symbols; diagnose the dump too (needs drgn).",
 )
 @click.option("--keep", metavar="DIR", help="Where logs stay; in the cache otherwise.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
+@output_options(
+    full="Text: every kill and exit, and QEMU's command line.",
+    exit_code="Exit with 1 unless every run survived.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
-@click.option("--html", metavar="FILE", help="Also write a page with pictures (one self-contained file).")
-@click.option("--full", is_flag=True, help="Text: every kill and exit, and QEMU's command line.")
-@click.option("--exit-code", is_flag=True, help="Exit with 1 unless every run survived.")
 def command(**given: Any) -> None:
     """Boot a kernel and a root image in a virtual machine, use up its memory, and measure what becomes of it.
 
@@ -157,6 +149,7 @@ def command(**given: Any) -> None:
     if keep is not None:
         _make(keep)
     check_targets(given["output"], given["html"], str(keep / "reproduction.json") if keep else None)
+    from unkillable.report import lab_text
     from unkillable.report.schema import to_json
     from unkillable.reproduction import reproduce
 
@@ -174,17 +167,12 @@ def command(**given: Any) -> None:
     document = to_json(found)
     if keep is not None:
         write_file(str(keep / "reproduction.json"), document)
-    if given["html"]:
-        from unkillable.report.lab_html import reproduction_page
-
-        write_file(given["html"], reproduction_page(found).encode())
-    text = (
-        document.decode() if given["form"] == "json" else _text(found, given["full"], given["output"] is None)
+    deliver(
+        given,
+        document,
+        lambda paint: lab_text.reproduction(found, paint, full=given["full"]),
+        lambda: _page(found),
     )
-    if given["output"]:
-        write_file(given["output"], text.encode())
-    else:
-        click.echo(text, nl=not text.endswith("\n"), color=True)
     if given["exit_code"] and found.summary.outcome != "survived":
         raise click.exceptions.Exit(1)
     if all(run.outcome in ("boot-failed", "harness-failed") for run in found.runs):
@@ -205,10 +193,10 @@ def _make(folder: Path) -> None:
         raise UserError(f"--keep {folder}: cannot keep logs there: {error.strerror}") from error
 
 
-def _text(found: Reproduction, full: bool, to_screen: bool) -> str:
-    from unkillable.report.lab_text import reproduction
+def _page(found: Reproduction) -> str:
+    from unkillable.report.lab_html import reproduction_page
 
-    return reproduction(found, painter(to_screen and wants_colour(sys.stdout)), full=full)
+    return reproduction_page(found)
 
 
 _FIELDS = {  # option: field of the setup
