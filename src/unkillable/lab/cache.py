@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from unkillable.cachedir import root as root
 from unkillable.errors import UserError
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+~=@-]{0,199}")
@@ -19,13 +20,6 @@ _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,:+~=@-]{0,199}")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _swept: set[Path] = set()
-
-
-def root() -> Path:
-    """The cache of this program: `unkillable` in $XDG_CACHE_HOME, or in ~/.cache."""
-    # The XDG specification has relative paths ignored.
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "unkillable"
 
 
 def digest(*parts: object) -> str:

@@ -1,0 +1,87 @@
+"""Facts that were extracted before, by the content of the file: a second run reads only what changed.
+
+For every tree there is an index of its files (size and time of change to digest), so that what did not change is not even
+opened; for every kernel version there are shards of facts by digest, shared by the trees of that version, patched or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from unkillable import cachedir
+from unkillable.ksource import blocks, extract, facts, text
+from unkillable.ksource.facts import Facts
+from unkillable.ksource.tree import Tree
+
+Shard = dict[bytes, Facts]
+Known = dict[str, tuple[int, int, bytes]]
+"""Path to size, time of change and digest."""
+
+_SPARE = 3
+"""A shard keeps this many times the facts that are in use: of the trees of one version that are compared."""
+_shards = msgspec.msgpack.Decoder(Shard)
+_known = msgspec.msgpack.Decoder(Known)
+
+
+def digest(source: bytes, header: bool) -> bytes:
+    """What facts are stored under."""
+    return hashlib.blake2b(source, digest_size=12, person=b"h" if header else b"c").digest()
+
+
+def shard_of(path: str) -> str:
+    """The shard of a file: its first two directories, as what is asked for mostly is."""
+    parts = path.split("/")
+    return "+".join(parts[:2]) if len(parts) > 2 else parts[0]
+
+
+class Store:
+    """What is kept for one tree.  A cache that cannot be read or written is as good as an empty one."""
+
+    def __init__(self, tree: Tree, folder: Path | None = None) -> None:
+        base = (folder or cachedir.root()) / "ksource" / _code()
+        self.shards = base / f"linux-{tree.version or 'unknown'}"
+        self.index = base / "trees" / hashlib.sha256(os.fsencode(tree.root)).hexdigest()[:24]
+
+    def known(self) -> Known:
+        with suppress(OSError, msgspec.MsgspecError):
+            return _known.decode(self.index.read_bytes())
+        return {}
+
+    def keep_known(self, known: Known) -> None:
+        _write(self.index, msgspec.msgpack.encode(known))
+
+    def shard(self, name: str) -> Shard:
+        with suppress(OSError, msgspec.MsgspecError, zlib.error):
+            return _shards.decode((self.shards / name).read_bytes())
+        return {}
+
+    def keep(self, name: str, shard: Shard, used: Iterable[bytes]) -> None:
+        """Keeps a shard: what is in use, and of the rest what was added last."""
+        wanted = dict.fromkeys(used)
+        room = _SPARE * max(len(wanted), 8)
+        others = [one for one in shard if one not in wanted][-room:]
+        _write(self.shards / name, msgspec.msgpack.encode({one: shard[one] for one in (*others, *wanted)}))
+
+
+def _write(path: Path, data: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def _code() -> str:
+    """Names what extracts: facts of another program are of no use."""
+    sources = (Path(str(module.__file__)).read_bytes() for module in (text, blocks, extract, facts))
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]

@@ -1,0 +1,174 @@
+"""A tree on disk, and what is read of it the first time and the second."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ksource.kernel import write
+from unkillable.errors import UserError
+from unkillable.ksource import load as loading
+from unkillable.ksource.load import load
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.store import Store, shard_of
+from unkillable.ksource.tree import Tree
+
+FILES = {
+    "fs/a/one.c": "static int helper(void)\n{\n\treturn 0;\n}\nint one(void)\n{\n\thelper();\n\treturn two(1);\n}\n",
+    "fs/a/two.c": "int two(int x)\n{\n\treturn wait(x, STATE);\n}\n",
+    "include/linux/wait.h": "#define wait(a, b) ___wait(a, (b))\n",
+    "arch/x86/x.c": "int x86(void)\n{\n\tone();\n}\n",
+    "arch/arm/a.c": "int arm(void)\n{\n\tone();\n}\n",
+    "drivers/d.c": "int driver(void)\n{\n\tone();\n}\n",
+    "tools/t.c": "int tool(void)\n{\n\tone();\n}\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write(tmp_path / "linux", FILES)
+
+
+def callers(root: Path, name: str, arch: str | None = None, drivers: bool = False) -> set[str]:
+    tree = Tree(root)
+    index = load(tree, tree.scope(arch, drivers))
+    return {index.name(one) for one in index.callers([name])}
+
+
+def test_version(root: Path) -> None:
+    assert Tree(root).version == "6.1.192"
+
+
+def test_scope(root: Path) -> None:
+    assert callers(root, "one", "x86") == {"x86"}
+    assert callers(root, "one") == {"x86", "arm"}
+    assert callers(root, "one", "x86", drivers=True) == {"x86", "driver"}
+
+
+def test_index(root: Path) -> None:
+    tree = Tree(root)
+    index = load(tree, tree.scope(None, False))
+    (one,) = index.defined("one").tolist()
+    assert (index.path(one), index.line(one), index.is_static(one)) == ("fs/a/one.c", 5, False)
+    assert index.defined("nobody").size == 0
+    (macro,) = index.defined("wait").tolist()
+    assert index.is_macro(macro)
+    assert index.is_header(macro)
+
+
+def test_sources(root: Path) -> None:
+    tree = Tree(root)
+    index = load(tree, tree.scope(None, False))
+    sources = Sources(tree, index)
+    (two,) = index.defined("two").tolist()
+    assert sources.parameters(two) == ("x",)
+    (call,) = sources.calls(two)
+    assert (call.name, call.arguments, sources.line(two, call.at)) == ("wait", ("x", "STATE"), 3)
+    (macro,) = index.defined("wait").tolist()
+    assert sources.parameters(macro) == ("a", "b")
+    assert [call.arguments for call in sources.calls(macro)] == [("a", "(b)")]
+
+
+def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    seen: list[str] = []
+    portion = loading._portion
+
+    def watched(root, paths, have):
+        seen.extend(paths)
+        return portion(root, paths, have)
+
+    monkeypatch.setattr(loading, "_portion", watched)
+    return seen
+
+
+def test_second_run_reads_what_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert callers(root, "two") == {"one"}
+    seen = read_files(monkeypatch)
+    assert callers(root, "two") == {"one"}
+    assert seen == []
+    (root / "fs/a/two.c").write_text("int three(void)\n{\n\ttwo(2);\n}\n")
+    assert callers(root, "two") == {"one", "three"}
+    assert seen == ["fs/a/two.c"]
+
+
+def test_same_content_elsewhere_is_not_extracted_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callers(root, "two") == {"one"}
+    copy = write(tmp_path / "copy", FILES)
+    monkeypatch.setattr(loading, "extract", lambda *_: pytest.fail("extracted again"))
+    assert callers(copy, "two") == {"one"}
+
+
+def test_damaged_cache_is_as_good_as_none(root: Path) -> None:
+    assert callers(root, "two") == {"one"}
+    store = Store(Tree(root))
+    for path in [store.index, *store.shards.iterdir()]:
+        path.write_bytes(b"\xff\x00damaged")
+    assert callers(root, "two") == {"one"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_cache_that_cannot_be_written(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "readonly"
+    folder.mkdir(mode=0o500)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    assert callers(root, "two") == {"one"}
+
+
+def test_cache_that_is_a_file(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert callers(root, "two") == {"one"}
+
+
+def test_symlink_loop_is_not_walked(root: Path) -> None:
+    (root / "fs/loop").symlink_to(root / "fs")
+    (root / "fs/a/link.c").symlink_to(root / "fs/a/two.c")
+    (root / "fs/a/gone.c").symlink_to(root / "nowhere.c")
+    assert callers(root, "wait") == {"two"}
+
+
+def test_too_large(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "LARGEST", 50)
+    tree = Tree(root)
+    index = load(tree, ["fs"])
+    assert [index.name(one) for one in range(len(index.functions))] == ["two"]
+    assert tree.skipped == ["fs/a/one.c: larger than 0 MiB"]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "no such directory"),
+        (lambda path: path.write_text("x"), "is no directory"),
+        (lambda path: path.mkdir(), "no kernel tree"),
+    ],
+)
+def test_no_tree(tmp_path: Path, make, says: str) -> None:
+    make(tmp_path / "x")
+    with pytest.raises(UserError, match=says):
+        Tree(tmp_path / "x")
+
+
+def test_no_such_architecture(root: Path) -> None:
+    with pytest.raises(UserError, match="has no mips; it has arm, x86"):
+        Tree(root).scope("mips", False)
+
+
+def test_shards() -> None:
+    assert [shard_of(path) for path in ("fs/a.c", "fs/ext4/a.c", "drivers/gpu/drm/x.h")] == [
+        "fs",
+        "fs+ext4",
+        "drivers+gpu",
+    ]
+
+
+def test_processes_agree_with_one(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    alone = callers(root, "one", drivers=True)
+    monkeypatch.setattr(loading, "_ALONE", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    assert callers(root, "one", drivers=True) == alone
