@@ -14,6 +14,8 @@ from unkillable import __version__
 from unkillable.lab import accel, cache
 from unkillable.lab.grid import Grid, Progress, cells, stored_identities
 from unkillable.lab.prepare import identity, prepare
+from unkillable.lab.progress import Progress as Preparing
+from unkillable.lab.progress import silent
 from unkillable.lab.run import Mode
 from unkillable.lab.setup import Prepared, Setup
 from unkillable.lab.table import tabulate
@@ -26,8 +28,12 @@ from unkillable.reproduction import BUSY, measure
 class Comparing:
     """A table in the making, in a results directory."""
 
-    def __init__(self, plan: Plan, folder: Path, *, only_show: bool = False) -> None:
-        """`only_show`: nothing is fetched or built, and nothing can be run."""
+    def __init__(
+        self, plan: Plan, folder: Path, *, only_show: bool = False, preparing: Preparing = silent
+    ) -> None:
+        """`only_show`: nothing is fetched or built, and nothing can be run.  `preparing` is told how far the files of a
+        cell are, for which a kernel may have to be built."""
+        self._preparing = preparing
         self._prepared: dict[Setup, Prepared] = {}
         self.folder = folder
         self.grid = Grid(
@@ -47,7 +53,7 @@ class Comparing:
 
     def _prepare(self, setup: Setup) -> Prepared:
         if setup not in self._prepared:
-            self._prepared[setup] = prepare(setup)
+            self._prepared[setup] = prepare(setup, progress=self._preparing)
         return self._prepared[setup]
 
     def _identity(self, setup: Setup) -> str:

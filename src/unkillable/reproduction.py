@@ -18,9 +18,11 @@ from unkillable.diagnosis.types import Diagnosis
 from unkillable.errors import UserError
 from unkillable.evidence.vmcore import read_vmcore
 from unkillable.lab import accel, cache, labconf
+from unkillable.lab import progress as lab_progress
 from unkillable.lab.arch import find
 from unkillable.lab.outcome import FROZEN
 from unkillable.lab.prepare import prepare
+from unkillable.lab.progress import silent
 from unkillable.lab.qemu import program
 from unkillable.lab.run import Mode, run
 from unkillable.lab.setup import Prepared, Setup
@@ -28,8 +30,9 @@ from unkillable.lab.summary import summarise
 from unkillable.lab.types import Look, Reproduction, Run
 from unkillable.pipeline import inspect
 
-Progress = Callable[[int, str, float], None]
-"""Called with the number of the run (from 0), its phase and the phase's share that is over."""
+Progress = Callable[[int | None, str, float | None], None]
+"""Called with the number of the run (from 0; None while its files are prepared), its phase and the phase's share that is
+over (None where that cannot be told)."""
 
 BUSY = 0.55
 """Share of the time that the emulator wanted a processor and had none, from which on a run says more of the host than of
@@ -68,7 +71,7 @@ def reproduce(
     look the guest's memory is written to a file; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
     """
     program(find(setup.arch))  # nothing is fetched for an emulator that is missing
-    prepared = prepare(setup, dumpable=dump)
+    prepared = prepare(setup, dumpable=dump, progress=partial(progress, None) if progress else silent)
     where = logs or new_directory()
     found = asyncio.run(
         _reproduce(prepared, runs, where, Mode(look=look, disturb=early, dump=dump), progress)
@@ -101,7 +104,7 @@ async def _reproduce(
                 accelerator,
                 where / f"run-{number + 1}",
                 own,
-                partial(progress, number) if progress else None,
+                partial(progress, number) if progress else silent,
             )
         )
     return Reproduction(
@@ -131,7 +134,7 @@ async def measure(
     accelerator: str,
     logs: Path,
     mode: Mode,
-    progress: Callable[[str, float], None] | None = None,
+    progress: lab_progress.Progress = silent,
 ) -> Run:
     """One run, its console diagnosed where it was looked at."""
     logs.mkdir(parents=True, exist_ok=True)

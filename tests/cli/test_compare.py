@@ -184,7 +184,7 @@ STALLS = (22.7, 38.2, 57.5, 30.0, 40.0)
 @pytest.fixture
 def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results directory in which stock has five runs, min_ttl_ms=1000 five shorter ones, and ext4 none yet."""
-    monkeypatch.setattr(comparison, "prepare", lambda setup: _prepared(setup))
+    monkeypatch.setattr(comparison, "prepare", lambda setup, **_: _prepared(setup))
     monkeypatch.setattr(comparison, "identity", lambda _: "the same")
     plan = compare._plan(compare.command.make_context("compare", ["stock", "min_ttl_ms=1000", "ext4"]).params)
     folder = tmp_path / "results"

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from unkillable.errors import UserError
-from unkillable.lab import kbuild, kconfig, kmake, sourcetree
+from unkillable.lab import cache, kbuild, kconfig, kmake, prepare, sourcetree
 from unkillable.lab.arch import ARCHES, find
 from unkillable.lab.kbuild import Fragments
 from unkillable.lab.kmake import Need
+from unkillable.lab.setup import Setup
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("make", "gcc", "flex", "bison", "bc"))),
@@ -35,7 +36,7 @@ tinyconfig:
 olddefconfig:
 	@awk -f scripts/last.awk $(O)/.config > $(O)/new && mv $(O)/new $(O)/.config
 bzImage:
-	@echo '  CC      init/main.o'
+	@echo '  CC      init/main.o'; echo '  AS      init/last.o'; sleep 0.2
 	@cat init/main.c
 	@! grep -q '#error' init/main.c || { echo 'init/main.c:1:2: error: #error broken' && false; }
 	@mkdir -p $(O)/arch/x86/boot $(O)/include/config
@@ -264,13 +265,22 @@ def test_a_tree_inside_of_a_repository_is_told_from_the_rest(tree: Path) -> None
 # make
 
 
-def test_make_is_logged_and_counted(tmp_path: Path) -> None:
-    (tmp_path / "Makefile").write_text("all:\n\t@echo one; sleep 0.3; echo two; echo three >&2\n")
-    seen: list[int] = []
-    kmake.run(("-C", str(tmp_path)), tmp_path / "log", seconds=20, progress=seen.append)
-    assert seen[-1] >= 3
-    assert seen == sorted(seen)
-    assert {"one", "two", "three"} <= set((tmp_path / "log").read_text().split())
+def test_make_is_logged_and_its_objects_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(
+        "all:\n\t@echo '  HOSTCC  scripts/x'; echo '  CC      init/main.o'; printf '  AS      arch/he'; sleep 0.3\n"
+        "\t@echo 'ad.o'; echo '  AR      init/built-in.a'; echo '  CC [M]  fs/ext4/dir.o' >&2; echo CC; sleep 0.3\n"
+        "\t@printf '  CC      never/ended.o'\n"
+    )
+    seen: list[tuple[int, str]] = []
+    kmake.run(
+        ("-C", str(tmp_path)),
+        tmp_path / "log",
+        seconds=20,
+        progress=lambda done, name: seen.append((done, name)),
+    )
+    assert seen[0] == (1, "init/main.o")
+    assert seen[-1] == (3, "fs/ext4/dir.o")
+    assert {"scripts/x", "arch/head.o", "init/built-in.a"} <= set((tmp_path / "log").read_text().split())
 
 
 def test_the_environment_does_not_reach_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,9 +338,10 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 
 def test_a_kernel_is_built_once_and_the_tree_is_not_written(tree: Path, tmp_path: Path) -> None:
     tree_before = sourcetree.content(tree)
-    seen: list[int] = []
-    first = kbuild.build(tree, find("x86_64"), progress=seen.append)
-    assert seen
+    seen: list[str] = []
+    first = kbuild.build(tree, find("x86_64"), progress=lambda phase, _share: seen.append(phase))
+    assert seen[:2] == [f"reading {tree}", "configuring Linux 6.1.9"]
+    assert seen[-1].endswith(" of about 1300 objects, init/last.o")
     assert (first.release, first.version, first.arch, first.modules) == (
         "6.1.9-minimal",
         "6.1.9",
@@ -346,8 +357,8 @@ def test_a_kernel_is_built_once_and_the_tree_is_not_written(tree: Path, tmp_path
     assert sourcetree.content(tree) == tree_before
 
     seen.clear()
-    assert kbuild.build(tree, find("x86_64"), progress=seen.append) == first
-    assert not seen
+    assert kbuild.build(tree, find("x86_64"), progress=lambda phase, _share: seen.append(phase)) == first
+    assert seen == [f"reading {tree}"]
 
     (tree / "init/main.c").write_text("int other;\n")
     other = kbuild.build(tree, find("x86_64"))
@@ -356,6 +367,39 @@ def test_a_kernel_is_built_once_and_the_tree_is_not_written(tree: Path, tmp_path
     # Only finished kernels are left.
     assert len(list((tmp_path / "cache/unkillable/built-kernel").iterdir())) == 2
     assert not list((tmp_path / "cache/unkillable").glob("*.log"))
+
+
+def test_how_far_a_build_is_is_told_by_the_last_one(tree: Path) -> None:
+    seen: list[tuple[str, float | None]] = []
+
+    def note(phase: str, share: float | None) -> None:
+        seen.append((phase, share))
+
+    counter = kbuild._Counter("compiling", kbuild.usual_objects(find("x86_64")), note)
+    counter.report(13, "a.o")
+    counter.report(1300, "b.o")
+    assert seen == [
+        ("compiling: 13 of about 1300 objects, a.o", 0.01),
+        ("compiling: 1300 objects, b.o", None),
+    ], "nobody knows what share of more than all it is"
+    kbuild.build(tree, find("x86_64"))
+    assert kbuild.usual_objects(find("x86_64")) == 2
+    assert kbuild.usual_objects(find("arm64")) == 1300
+    (built,) = (cache.root() / "built-kernel").glob("*/built.json")
+    for text in (b"{", b'{"release": "6.1", "notes": []}'):
+        built.write_bytes(text)
+        assert kbuild.usual_objects(find("x86_64")) == 1300, "damaged, or of before objects were counted"
+
+
+def test_prepare_passes_it_on(tree: Path) -> None:
+    seen: list[str] = []
+    setup = Setup(kernel=f"source:{tree}")
+    prepare._kernel(setup, find("x86_64"), lambda phase, _share: seen.append(phase.partition(":")[0]))
+    assert list(dict.fromkeys(seen)) == [
+        f"reading {tree}",
+        "configuring Linux 6.1.9",
+        "compiling Linux 6.1.9",
+    ]
 
 
 def test_a_fragment_makes_another_kernel(tree: Path, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import click
 import msgspec
 
 from unkillable.cli.given import changed, check_targets, deliver, output_options
+from unkillable.cli.progress import Line, Preparing
 from unkillable.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,9 +87,14 @@ def command(**given: Any) -> None:
     from unkillable.report import lab_text
     from unkillable.report.schema import to_json
 
-    comparing = Comparing(plan, Path(given["results"]), only_show=given["only_show"])
-    if not given["only_show"]:
-        with _Progress() as progress:
+    with _Progress() as progress:
+        comparing = Comparing(
+            plan,
+            Path(given["results"]),
+            only_show=given["only_show"],
+            preparing=progress.preparing.report,
+        )
+        if not given["only_show"]:
             comparing.run(progress.report)
     found = comparing.table()
     _check(found)
@@ -149,23 +153,21 @@ def _page(found: Comparison) -> str:
 
 
 class _Progress:
-    """What is run and how long the rest takes: one line on a terminal, a line per run elsewhere."""
+    """What is run and how long the rest takes."""
 
     def __init__(self) -> None:
-        self.terminal = sys.stderr.isatty()
-        self.started = time.monotonic()
+        self.line = Line()
+        self.preparing = Preparing(self.line)
 
     def __enter__(self) -> _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self.line.clear()
 
     def report(self, at: Progress) -> None:
         left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"
         again = f", try {at.attempt} (the harness failed, or the host was busy)" if at.attempt > 1 else ""
-        text = f"{at.done + 1} of {at.total}{left}: {at.cell.kernel.title} {at.cell.variation.name}, run {at.number}{again}"
-        sys.stderr.write(f"\r\x1b[K{text}" if self.terminal else f"{text}\n")
-        sys.stderr.flush()
+        self.line.show(
+            f"{at.done + 1} of {at.total}{left}: {at.cell.kernel.title} {at.cell.variation.name}, run {at.number}{again}"
+        )

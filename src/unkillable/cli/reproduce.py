@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import click
 
 from unkillable.cli.given import changed, check_targets, deliver, output_options
 from unkillable.cli.output import write_file
+from unkillable.cli.progress import Line, Preparing
 from unkillable.errors import UserError
 from unkillable.lab.setup import Setup
 
@@ -275,26 +274,25 @@ class _Progress:
 
     def __init__(self, runs: int, seconds: float) -> None:
         self.runs, self.seconds = runs, seconds
-        self.started = time.monotonic()
-        self.visible = sys.stderr.isatty()
+        self.line = Line()
+        self.preparing = Preparing(self.line)
 
     def __enter__(self) -> _Progress:
-        if self.visible:
-            sys.stderr.write("preparing the kernel, the image and the programs of the guest\r")
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.visible:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self.line.clear()
 
-    def report(self, number: int, phase: str, share: float) -> None:
-        if not self.visible:
-            return
+    def report(self, number: int | None, phase: str, share: float | None) -> None:
+        if number is None:
+            self.preparing.report(phase, share)
+        elif self.line.terminal:
+            self.line.show(self._run(number, phase, share or 0.0))
+
+    def _run(self, number: int, phase: str, share: float) -> str:
         each = self.seconds + self.AFTER
         over = {"boot": 6 * share, "measure": 6 + self.seconds * share}.get(phase, 6 + self.seconds)
         left = each * (self.runs - number) - over
-        sys.stderr.write(
-            f"\r\x1b[Krun {number + 1} of {self.runs}: {phase} {100 * share:3.0f} %, about {max(left, 0):,.0f} s left"
+        return (
+            f"run {number + 1} of {self.runs}: {phase} {100 * share:3.0f} %, about {max(left, 0):,.0f} s left"
         )
-        sys.stderr.flush()

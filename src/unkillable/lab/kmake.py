@@ -19,11 +19,13 @@ from unkillable.errors import UserError
 from unkillable.lab.arch import Arch
 from unkillable.lab.toolchain import GNU
 
-Progress = Callable[[int], None]
-"""Called with the number of lines that make has printed so far: about one for each object."""
+Progress = Callable[[int, str], None]
+"""Called with the number of objects that make has begun to compile so far, and the name of the last."""
 
 _LARGEST_LOG = 32 << 20
 """Bytes; a minimal kernel's log has 0.1 MiB."""
+_OBJECT = re.compile(rb"^ +(?:CC|AS)(?: \[M\])? +(\S{1,200})$", re.MULTILINE)
+"""As kbuild tells it; HOSTCC is the build's own."""
 _PROBE = 60.0
 _KEPT = ("PATH", "HOME", "TMPDIR")
 """Of the environment, which kbuild reads in dozens of places (ARCH, KCFLAGS, KBUILD_*, LOCALVERSION, MAKEFLAGS); what is
@@ -137,16 +139,18 @@ def reason(log: Path) -> str:
 
 def _copy(source: IO[bytes], out: IO[bytes], progress: Progress | None) -> bool:
     """Copies until the end; true where there was too much."""
-    lines = size = 0
+    objects = size = 0
+    line = b""
     while chunk := os.read(source.fileno(), 1 << 16):
         size += len(chunk)
         if size > _LARGEST_LOG:
             return True
         out.write(chunk)
         out.flush()
-        if progress is not None and (more := chunk.count(b"\n")):
-            lines += more
-            progress(lines)
+        whole, _, line = (line + chunk).rpartition(b"\n")
+        if progress is not None and (names := _OBJECT.findall(whole)):
+            objects += len(names)
+            progress(objects, names[-1].decode(errors="replace"))
     return False
 
 

@@ -14,6 +14,7 @@ from unkillable.lab.arch import Arch, find
 from unkillable.lab.cache import digest
 from unkillable.lab.kernels import Kernel
 from unkillable.lab.modules import ModuleFile
+from unkillable.lab.progress import Progress, silent
 from unkillable.lab.setup import Prepared, Setup
 
 _ZRAM = ("zram",)
@@ -23,10 +24,12 @@ _FILE_SYSTEMS = {"squashfs": ("squashfs",), "ext4": ("ext4",), "erofs": ("erofs"
 """Modules that mount a root, where they are not built in."""
 
 
-def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
+def prepare(setup: Setup, *, dumpable: bool = False, progress: Progress = silent) -> Prepared:
     """Builds or finds the kernel, the guest's programs, the root image and the initramfs."""
     arch = find(setup.arch)
-    kernel = _kernel(setup, arch)
+    progress("preparing the kernel", None)
+    kernel = _kernel(setup, arch, progress)
+    progress("preparing the image and the programs of the guest", None)
     built = programs.build(arch, setup.workload)
     setup = _with_canary(_fitting(setup, arch))
     tree = _tree(setup, arch, built)
@@ -58,12 +61,12 @@ def prepare(setup: Setup, *, dumpable: bool = False) -> Prepared:
     )
 
 
-def _kernel(setup: Setup, arch: Arch) -> Kernel:
+def _kernel(setup: Setup, arch: Arch, progress: Progress) -> Kernel:
     if setup.kernel.startswith("source:"):
         config = Path(setup.config) if setup.config else None
         from unkillable.lab import kbuild
 
-        return kbuild.build(Path(setup.kernel.removeprefix("source:")), arch, config)
+        return kbuild.build(Path(setup.kernel.removeprefix("source:")), arch, config, progress)
     return kernels.resolve(setup.kernel, arch, setup.modules)
 
 

@@ -22,6 +22,7 @@ from unkillable.lab.arch import find
 from unkillable.lab.machine import LOG, Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
+from unkillable.lab.progress import Progress, silent
 from unkillable.lab.qemu import BOOT, DUMPABLE, LOUD, QUIET, Files, arguments, program, version
 from unkillable.lab.setup import Prepared
 from unkillable.lab.types import Run
@@ -41,9 +42,6 @@ _LETTERS = "twm"
 before the second letter."""
 _DUMP_LIMIT = 60.0
 
-Progress = Callable[[str, float], None]
-"""Called with the phase and its share (0..1) that is over."""
-
 
 class Mode(msgspec.Struct, frozen=True):
     """How a run ends."""
@@ -59,7 +57,7 @@ class Mode(msgspec.Struct, frozen=True):
 
 
 async def run(
-    prepared: Prepared, accelerator: str, logs: Path, mode: Mode, progress: Progress | None = None
+    prepared: Prepared, accelerator: str, logs: Path, mode: Mode, progress: Progress = silent
 ) -> Run:
     """Boots a virtual machine once.  `logs` is where the console and the watcher's lines stay."""
     arch = find(prepared.setup.arch)
@@ -72,7 +70,7 @@ async def run(
             loglevel=LOUD if mode.disturb else BOOT,
             extra=DUMPABLE if mode.dump else (),
         )
-        session = _Session(prepared, files, mode, progress or (lambda _phase, _share: None))
+        session = _Session(prepared, files, mode, progress)
         began, used = time.monotonic(), _own_cpu()
         interrupted = False
         try:
