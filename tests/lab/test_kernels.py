@@ -5,7 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import shutil
 import struct
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ import zstandard
 
 from tests.lab.debian_archive import DebianArchive, served
 from unkillable.errors import UserError
-from unkillable.lab import cache, debkernels, kernelfile, modules
+from unkillable.lab import cache, debkernels, kernelfile, modules, unpack
 from unkillable.lab.apt import Package
 from unkillable.lab.arch import find
 from unkillable.lab.kernels import Kernel, headers, linux_source, resolve
@@ -261,6 +264,13 @@ def lz4_legacy(data: bytes) -> bytes:
     return b"\x02\x21\x4c\x18" + b"".join(struct.pack("<I", len(block)) + block for block in blocks)
 
 
+def lzop(data: bytes) -> bytes:
+    """As the kernel's build calls it."""
+    if shutil.which("lzop") is None:
+        pytest.skip("needs apt-get install lzop")
+    return subprocess.run(["lzop", "-9"], input=data, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+
+
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "as it is": bytes,
     "gzip": gzip.compress,
@@ -269,6 +279,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstandard.ZstdCompressor().compress,
     "bzip2": bz2.compress,
     "lz4": lz4_legacy,
+    "lzo": lzop,
 }
 
 
@@ -284,9 +295,67 @@ def test_a_kernel_says_what_it_is(tmp_path: Path, packing: str) -> None:
     image = tmp_path / "zImage"
     # Before the payload is code, in which the bytes of magic numbers occur by chance.
     image.write_bytes(
-        b"code\x1f\x8b\x08\x28\xb5\x2f\xfdBZh\xfd7zXZ\0\x5d\0\0\0" + PACKED[packing](payload()) + b"trailer"
+        b"code\x1f\x8b\x08\x28\xb5\x2f\xfd\x89LZO\0\r\n\x1a\nBZh\xfd7zXZ\0\x5d\0\0\0"
+        + PACKED[packing](payload())
+        + b"trailer"
     )
     assert kernelfile.identify(image) == kernelfile.Identity("6.1.0-56-armmp", "6.1.192")
+
+
+LZO_HEAD = b"\x89LZO\0\r\n\x1a\n" + bytes.fromhex("1040 20a0 0940 03 09")
+
+
+@pytest.mark.usefixtures("no_lzop")
+def test_lzo_without_lzop_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    image = tmp_path / "zImage"
+    image.write_bytes(b"code" + LZO_HEAD + bytes(1000))
+    with pytest.raises(
+        UserError, match=r"its compressor is LZO, and lzop is not installed: apt-get install lzop$"
+    ):
+        resolve(str(image), find("arm"))
+    # The head of a bzImage says what it is; its configuration is then not known, which is not remembered.
+    image.write_bytes(bzimage(b"6.1.0-1-amd64 (x@y) #1") + LZO_HEAD + bytes(1000))
+    kernel = resolve(str(image), AMD64)
+    assert (kernel.release, kernel.config) == ("6.1.0-1-amd64", None)
+    assert not list((tmp_path / "cache").rglob("config/*"))
+
+
+@pytest.fixture
+def no_lzop(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "lzop" else there(name, **more))
+
+
+def fake_lzop(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[bytes]:
+    (folder / "lzop").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "lzop").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return unpack._lzo(LZO_HEAD)
+
+
+@pytest.mark.parametrize("end", ["exit 1", "exec sleep 60"])
+def test_what_comes_before_the_damage_counts(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "_LZO_SECONDS", 0.5)
+    stream = fake_lzop(tmp_path, monkeypatch, f"printf start; {end}")
+    assert next(stream) == b"start"
+    with pytest.raises(ValueError, match="lzop ended with status"):
+        next(stream)
+
+
+def test_what_follows_an_lzo_stream_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lzop warns of it with status 2; a kernel's image has its size and more there."""
+    assert list(fake_lzop(tmp_path, monkeypatch, "cat; exit 2")) == [LZO_HEAD]
+
+
+def test_a_program_ends_when_nobody_wants_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack, "PIECE", 3)
+    stream = fake_lzop(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; printf start; exec sleep 60")
+    assert next(stream) == b"sta"
+    stream.close()  # type: ignore[attr-defined]
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
 def test_a_vanilla_kernel_and_a_candidate(tmp_path: Path) -> None:
@@ -326,8 +395,21 @@ def test_the_header_of_x86(tmp_path: Path) -> None:
         lz4_legacy(payload())[:300],
         b"\x02\x21\x4c\x18" + b"\xff" * 100,
         b"\x1f\x8b\x08" * 1000,
+        b"\x89LZO\0\r\n\x1a\n" * 1000,
+        b"\x89LZO\0\r\n\x1a\n",
     ],
-    ids=["empty", "zeros", "format", "cut gzip", "cut zstd", "cut lz4", "bad lz4", "magic numbers"],
+    ids=[
+        "empty",
+        "zeros",
+        "format",
+        "cut gzip",
+        "cut zstd",
+        "cut lz4",
+        "bad lz4",
+        "magic numbers",
+        "lzo's",
+        "cut lzo",
+    ],
 )
 def test_what_is_no_kernel(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)

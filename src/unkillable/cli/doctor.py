@@ -72,6 +72,7 @@ TOOLS = (
             ("flex", "building a kernel from source (with libelf-dev)", "flex libelf-dev"),
             ("bison", "building a kernel from source", "bison"),
             ("bc", "building a kernel from source", "bc"),
+            ("lzop", "reading a kernel image that is compressed with LZO", "lzop"),
         )
     ),
     Tool("apt-get", "program", "reproduce and compare: Debian's kernels and packages", "part of Debian"),

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unkillable.errors import UserError
@@ -45,9 +45,7 @@ def run(
     that read files of strangers.
     """
     path = find(str(argv[0]), package)
-    guard: tuple[str, ...] = ()
-    if memory_mib and shutil.which("prlimit"):
-        guard = ("prlimit", f"--as={memory_mib << 20}", f"--fsize={OUTPUT}", "--")
+    guard = _guard(memory_mib)
     with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(
             [*guard, path, *argv[1:]],
@@ -78,6 +76,47 @@ def run(
         if process.returncode and not over:
             raise UserError(f"{argv[0]} failed: {_reason(errors.fileno(), output) or process.returncode}")
     return output[:OUTPUT].decode(errors="replace")
+
+
+def stream(
+    argv: Sequence[str],
+    package: str,
+    data: bytes | memoryview,
+    *,
+    piece: int,
+    seconds: float,
+    memory_mib: int,
+) -> Iterator[bytes]:
+    """What a program makes of `data`, in pieces of at most `piece` bytes; it ends when the caller wants no more.
+
+    A program that says that it failed (status 1) or takes longer than `seconds` raises ValueError after its last piece.
+    """
+    path = find(argv[0], package)
+    with tempfile.TemporaryFile() as source:
+        source.write(data)
+        source.seek(0)
+        with subprocess.Popen(
+            [*_guard(memory_mib), path, *argv[1:]],
+            stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment(),
+        ) as process:  # fmt: skip
+            timer = threading.Timer(seconds, process.kill)
+            timer.start()
+            try:
+                assert process.stdout is not None  # noqa: S101
+                while part := process.stdout.read(piece):
+                    yield part
+                status = process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+    if status == 1 or status < 0:
+        raise ValueError(f"{argv[0]} ended with status {status}")
+
+
+def _guard(memory_mib: int | None) -> tuple[str, ...]:
+    if memory_mib and shutil.which("prlimit"):
+        return ("prlimit", f"--as={memory_mib << 20}", f"--fsize={OUTPUT}", "--")
+    return ()
 
 
 def _environment() -> dict[str, str]:

@@ -33,7 +33,8 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def identify(image: Path) -> Identity | None:
-    """What kernel an image is; None where the file is no kernel that we can read."""
+    """What kernel an image is; None where the file is no kernel that we can read.  An error where that takes a program
+    (lzop) that is not installed."""
     data = _read(image)
     text = _x86(data)
     if text is None:
@@ -49,7 +50,7 @@ def identify(image: Path) -> Identity | None:
 
 
 def configuration(image: Path) -> str | None:
-    """The kernel's .config, where it was built in (CONFIG_IKCONFIG=y)."""
+    """The kernel's .config, where it was built in (CONFIG_IKCONFIG=y).  An error as above."""
     for part in _texts(_read(image)):
         if match := _CONFIG.search(part):
             try:

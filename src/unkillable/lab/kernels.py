@@ -145,9 +145,11 @@ def _file(spec: str, arch: Arch, modules: str | None) -> Kernel:
         known = identify(image.resolve())
     except OSError as error:
         raise UserError(f"{spec}: cannot read it: {error.strerror}") from error
+    except UserError as error:
+        raise UserError(f"{spec}: its compressor is LZO, and {error}") from error
     if known is None:
         raise UserError(
-            f"{spec}: not a kernel: nowhere in it is `Linux version`, as it is or gzip, xz, zstd, lz4 or bzip2"
+            f"{spec}: not a kernel: nowhere in it is `Linux version`, as it is or gzip, xz, zstd, lz4, bzip2 or LZO"
         )
     folder = _modules(Path(modules), known.release) if modules else None
     sha256 = _sha256(image.resolve())
@@ -187,7 +189,10 @@ def _config(image: Path, modules: Path | None, release: str, sha256: str) -> Pat
     for path in beside:
         if path.is_file():
             return path
-    path = entry("config", digest(sha256), lambda made: _write(made, configuration(image) or ""))
+    try:
+        path = entry("config", digest(sha256), lambda made: _write(made, configuration(image) or ""))
+    except UserError:  # it may be in there, but lzop is missing: nothing that should be remembered
+        return None
     return path if path.stat().st_size else None
 
 

@@ -1,4 +1,4 @@
-"""Streams of gzip, xz, lzma, zstd, lz4 and bzip2 of untrusted files, in pieces and with a bound on the memory they take."""
+"""Streams of gzip, xz, lzma, zstd, lz4, bzip2 and LZO of untrusted files, in pieces and with a bound on the memory they take."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 import lz4.block
 import zstandard
 
+from unkillable.lab import commands
+
 PIECE = 8 << 20
 """Bytes of a piece at most."""
 DAMAGED = (
@@ -21,6 +23,9 @@ DAMAGED = (
 _LZMA_MEMORY = 192 << 20
 """Bytes: `xz -9` takes 65 MiB, larger dictionaries exist only to hurt."""
 _ZSTD_WINDOW = 128 << 20
+_LZO_SECONDS = 60.0
+_LZO_MIB = 256
+"""lzop takes two blocks of at most 64 MiB."""
 _ZSTD_INPUT = 4 << 10
 """Bytes handed over at once: a block of at most 128 KiB of data takes at least four, so this is at most 128 MiB of output."""
 
@@ -88,6 +93,18 @@ def _lz4(data: bytes | memoryview) -> Iterator[bytes]:
         at += 4 + size
 
 
+def _lzo(data: bytes | memoryview) -> Iterator[bytes]:
+    """By lzop, whose container it is and which Debian has: a library would be one more dependency for the few kernels that
+    are packed so.  It stops at what follows the stream, and warns."""
+    _, version, _, method = struct.unpack_from(">9sH4sB", data)
+    # The magic number is also in the code that unpacks an LZO initramfs (lib/decompress_unlzo.c).
+    if not (0x0940 <= version < 0x2000 and 1 <= method <= 3):
+        raise ValueError("no head of an lzop file")
+    yield from commands.stream(
+        ["lzop", "-dc"], "lzop", data, piece=PIECE, seconds=_LZO_SECONDS, memory_mib=_LZO_MIB
+    )
+
+
 STREAMS: tuple[tuple[bytes, Callable[[memoryview], Iterator[bytes]]], ...] = (
     (b"\x1f\x8b\x08", _gzip),
     (b"\xfd7zXZ\x00", _lzma),
@@ -95,5 +112,7 @@ STREAMS: tuple[tuple[bytes, Callable[[memoryview], Iterator[bytes]]], ...] = (
     (b"\x02\x21\x4c\x18", _lz4),
     (b"BZh", _bzip2),
     (b"\x5d\x00\x00\x00", _lzma),
+    (b"\x89LZO\x00\r\n\x1a\n", _lzo),
 )
-"""By magic number: what CONFIG_KERNEL_* and CONFIG_MODULE_COMPRESS_* offer, but for LZO."""
+"""By magic number: what CONFIG_KERNEL_* and CONFIG_MODULE_COMPRESS_* offer.  The last needs a program that may be missing, so
+all others are tried before."""
