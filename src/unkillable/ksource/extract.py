@@ -18,7 +18,7 @@ _KEYWORDS = frozenset(
     "if while for switch return sizeof typeof __typeof__ defined do else case goto _Static_assert static_assert alignof "
     "__alignof__ asm __asm__ volatile __attribute__ struct union enum const void int long char unsigned u8 u16 u32 u64 bool".split()
 )
-_VALUE = re.compile(r"(?:\.|->)\s*+(\w++)(?:\[\w*\])?\s*+=\s*+&?\s*+([A-Za-z_]\w*+)\s*+[,;}\n]")
+_VALUE = re.compile(r"(?:\.|->)\s*+(\w++)(?:\[\w*\])?\s*+=\s*+&?\s*+([A-Za-z_]\w*+)\s*+(?:[,;}]|\Z)")
 _DECLARED = re.compile(r"\bstruct\s+(\w+)[\s*]+(?:const\s+|__\w+\s+)*+(\w+)")
 _POINTER = re.compile(r"\(\s*+\*\s*+(?:const\s+)?(\w++)\s*+(?:\[\w*\])?\)\s*+\(")
 _DEFINE = re.compile(r"\s*+(\w++)(\()?")

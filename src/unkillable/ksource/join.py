@@ -1,0 +1,24 @@
+"""Joins of number columns, the way a database does them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+
+
+def join(left: NDArray[np.integer], right: NDArray[np.integer]) -> tuple[Numbers, Numbers]:
+    """Row numbers of all pairs whose keys are equal; pairs of one left row follow each other."""
+    order = np.argsort(right, kind="stable")
+    keys = right[order]
+    begin = np.searchsorted(keys, left, side="left")
+    count = np.searchsorted(keys, left, side="right") - begin
+    rows = np.repeat(np.arange(len(left)), count)
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    return rows, order[np.repeat(begin, count) + within]
+
+
+def pair(first: NDArray[np.integer], second: NDArray[np.integer], size: int) -> Numbers:
+    """One key for two columns; `size` is above every value of the second."""
+    return first.astype(np.int64) * size + second

@@ -1,0 +1,198 @@
+"""Who can call whom: by name, through structures of function pointers, and the way there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ksource.kernel import write
+from unkillable.ksource.extract import extract
+from unkillable.ksource.graph import Graph
+from unkillable.ksource.index import Index
+from unkillable.ksource.join import join
+from unkillable.ksource.load import load
+from unkillable.ksource.tree import Tree
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def graph(tmp_path: Path, files: Mapping[str, str]) -> Graph:
+    tree = Tree(write(tmp_path / "linux", files))
+    return Graph(load(tree, tree.scope(None, drivers=True)))
+
+
+def edges(graph: Graph, name: str) -> set[str]:
+    """What functions of this name can call, with the file where there are several."""
+    found = set()
+    for node in graph.index.defined(name).tolist():
+        for target in graph.callees(node).tolist():
+            many = not graph.is_slot(target) and len(graph.index.defined(graph.name(target))) > 1
+            found.add(f"{graph.index.path(target)}:{graph.name(target)}" if many else graph.name(target))
+    return found
+
+
+def ways(graph: Graph, start: str, end: str, closed: str = "") -> list[list[str]]:
+    reach = graph.reach(
+        graph.index.defined(start).tolist(), graph.index.defined(closed).tolist() if closed else ()
+    )
+    return [
+        [graph.name(step.node) for step in reach.path(node)]
+        for node in graph.index.defined(end).tolist()
+        if reach.has(node)
+    ]
+
+
+CALL = "int f(void)\n{{\n\t{}\n}}\n"
+
+
+def test_static_functions_are_their_files_own(tmp_path: Path) -> None:
+    found = graph(
+        tmp_path,
+        {
+            "fs/a/a.c": "static int help(void)\n{\n}\n" + CALL.format("help(); other();"),
+            "fs/b/b.c": "static int help(void)\n{\n}\nstatic int other(void)\n{\n}\n",
+            "mm/c.c": "int g(void)\n{\n\thelp();\n}\n",
+        },
+    )
+    assert edges(found, "f") == {"fs/a/a.c:help"}
+    assert edges(found, "g") == set()
+
+
+def test_private_headers_are_their_directorys_own(tmp_path: Path) -> None:
+    found = graph(
+        tmp_path,
+        {
+            "fs/a/a.h": "#define ERROR(x) report(x)\n",
+            "fs/a/a.c": CALL.format("ERROR(1);"),
+            "fs/b/b.h": "#define ERROR(x) panic(x)\n",
+            "include/linux/r.h": "static inline int report(int x)\n{\n}\nstatic inline int panic(int x)\n{\n}\n",
+        },
+    )
+    assert edges(found, "f") == {"fs/a/a.h:ERROR"}
+    assert ways(found, "f", "report") == [["f", "ERROR", "report"]]
+    assert ways(found, "f", "panic") == []
+
+
+def test_other_architectures_are_not_called(tmp_path: Path) -> None:
+    files = {f"arch/{arch}/include/asm/x.h": "#define x() y()\n" for arch in ("arm", "mips")}
+    found = graph(
+        tmp_path, {**files, "arch/arm/a.c": CALL.format("x();"), "mm/m.c": "int g(void)\n{\n\tx();\n}\n"}
+    )
+    assert edges(found, "f") == {"arch/arm/include/asm/x.h:x"}
+    assert edges(found, "g") == {"arch/arm/include/asm/x.h:x", "arch/mips/include/asm/x.h:x"}
+
+
+OPERATIONS = {
+    "include/linux/fs.h": (
+        "struct ops {\n\tint (*read)(struct file *);\n\tint (*write)(struct file *);\n};\n"
+        "struct file {\n\tconst struct ops *f_op;\n\tint read;\n};\n"
+    ),
+    "mm/core.c": (
+        "int by_chain(struct file *file)\n{\n\treturn file->f_op->read(file);\n}\n"
+        "int by_variable(struct file *file)\n{\n\tconst struct ops *o = file->f_op;\n\treturn o->write(file);\n}\n"
+    ),
+    "fs/a/a.c": (
+        "static int a_read(struct file *f)\n{\n}\nstatic int a_write(struct file *f)\n{\n}\n"
+        "const struct ops a_ops = {\n\t.read = a_read,\n\t.write\t= a_write,\n};\n"
+    ),
+    "fs/b/b.c": "static int b_read(struct file *f)\n{\n}\nconst struct ops b_ops = { .read = b_read };\n",
+}
+
+
+def test_calls_through_operations(tmp_path: Path) -> None:
+    found = graph(tmp_path, OPERATIONS)
+    assert edges(found, "by_chain") == {"ops.read"}
+    assert edges(found, "by_variable") == {"ops.write"}
+    assert ways(found, "by_chain", "a_read") == [["by_chain", "ops.read", "a_read"]]
+    assert ways(found, "by_chain", "b_read") == [["by_chain", "ops.read", "b_read"]]
+    assert ways(found, "by_chain", "a_write") == []
+    assert ways(found, "by_variable", "a_write") == [["by_variable", "ops.write", "a_write"]]
+
+
+def test_function_stored_by_an_assignment(tmp_path: Path) -> None:
+    found = graph(
+        tmp_path,
+        {
+            "fs/a/a.h": "struct actor {\n\tvoid *(*next_page)(struct actor *);\n};\n",
+            "fs/a/a.c": (
+                "static void *step(struct actor *actor)\n{\n}\n"
+                "void init(struct actor *actor)\n{\n\tactor->next_page = step;\n}\n"
+                "void run(struct actor *actor)\n{\n\tactor->next_page(actor);\n}\n"
+            ),
+        },
+    )
+    assert ways(found, "run", "step") == [["run", "actor.next_page", "step"]]
+
+
+def test_a_member_that_many_structures_have_is_not_guessed(tmp_path: Path) -> None:
+    kinds = "".join(f"struct k{n} {{\n\tint (*run)(void);\n}};\n" for n in range(5))
+    found = graph(tmp_path, {"mm/m.c": kinds + CALL.format("get()->run();")})
+    assert edges(found, "f") == set()
+
+
+def test_closed_functions_are_reached_and_not_left(tmp_path: Path) -> None:
+    found = graph(
+        tmp_path,
+        {"mm/m.c": "int c(void)\n{\n}\nint b(void)\n{\n\tc();\n}\nint a(void)\n{\n\tb();\n}\n"},
+    )
+    assert ways(found, "a", "c") == [["a", "b", "c"]]
+    assert ways(found, "a", "c", closed="b") == []
+    assert ways(found, "a", "b", closed="b") == [["a", "b"]]
+
+
+def test_path_has_the_lines_of_the_calls(tmp_path: Path) -> None:
+    found = graph(tmp_path, OPERATIONS)
+    reach = found.reach(found.index.defined("by_chain").tolist())
+    (node,) = found.index.defined("a_read").tolist()
+    assert [(found.name(step.node), step.line) for step in reach.path(node)] == [
+        ("by_chain", 0), ("ops.read", 3), ("a_read", 8),
+    ]  # fmt: skip
+
+
+def test_nothing_was_read(tmp_path: Path) -> None:
+    found = graph(tmp_path, {"mm/empty.c": ""})
+    assert len(found.targets) == 0
+    assert not found.reach([]).depth.size
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.lists(st.integers(0, 5), max_size=30))
+def test_join_is_all_pairs(left: list[int], right: list[int]) -> None:
+    rows, others = join(np.array(left, np.int64), np.array(right, np.int64))
+    expected = {(a, b) for a, x in enumerate(left) for b, y in enumerate(right) if x == y}
+    assert set(zip(rows.tolist(), others.tolist(), strict=True)) == expected
+    assert len(rows) == len(expected)
+
+
+def bodies(calls: list[tuple[int, int]]) -> str:
+    return "".join(
+        f"int f{one}(void)\n{{\n{''.join(f'f{b}();' for a, b in calls if a == one)}\n}}\n" for one in range(8)
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=30))
+def test_paths_are_shortest(calls: list[tuple[int, int]]) -> None:
+    found = Graph(Index([("mm/m.c", extract(bodies(calls).encode(), header=False))]))
+    reach = found.reach(found.index.defined("f0").tolist())
+    distance = {0: 0}
+    queue = deque([0])
+    while queue:
+        one = queue.popleft()
+        for a, b in calls:
+            if a == one and b not in distance:
+                distance[b] = distance[one] + 1
+                queue.append(b)
+    for one in range(8):
+        (node,) = found.index.defined(f"f{one}").tolist()
+        path = reach.path(node)
+        assert len(path) == (distance[one] + 1 if one in distance else 0)
+        names = [int(found.name(step.node)[1:]) for step in path]
+        assert all(pair in calls for pair in zip(names, names[1:], strict=False))
