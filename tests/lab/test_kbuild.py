@@ -177,6 +177,14 @@ def test_the_fragments_of_the_lab_hold_what_its_guest_needs() -> None:
         assert int(needed["SERIAL_8250_RUNTIME_UARTS"]) >= 2
 
 
+def test_a_fragment_says_what_tinyconfig_would_leave_wrong() -> None:
+    arm = kbuild.fragment("minimal-arm.config")
+    assert arm["THUMB2_KERNEL"] == "n", "from tinyconfig's Cortex-M"
+    for name, recipe in kbuild.RECIPES.items():
+        if recipe.image.endswith("zImage"):  # and bzImage: arm64's Image is not compressed
+            assert kbuild.fragment(recipe.fragment)["KERNEL_GZIP"] == "y", name
+
+
 # Source trees
 
 
