@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -195,4 +196,4 @@ def test_paths_are_shortest(calls: list[tuple[int, int]]) -> None:
         path = reach.path(node)
         assert len(path) == (distance[one] + 1 if one in distance else 0)
         names = [int(found.name(step.node)[1:]) for step in path]
-        assert all(pair in calls for pair in zip(names, names[1:], strict=False))
+        assert all(pair in calls for pair in pairwise(names))

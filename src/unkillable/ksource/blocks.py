@@ -27,7 +27,7 @@ class Block(NamedTuple):
     """Something with a body."""
 
     head: str
-    """Everything before the brace, from the end of what was before."""
+    """Everything before the brace, from the end of what was before and the blanks behind it."""
     at: int
     """Offset of the head."""
     open: int
@@ -62,19 +62,19 @@ def blocks(text: Text) -> Iterator[Block]:
                 depth -= 1
             elif depth == 1:
                 depth = 0
-                head = _head(code, end, start)
-                yield Block(code[head:start], head, start, at)
+                yield _block(code, end, start, at)
                 end = at + 1
         else:
             depth = int(what)
     if depth:
-        head = _head(code, end, start)
-        yield Block(code[head:start], head, start, len(code))
+        yield _block(code, end, start, len(code))
 
 
-def _head(code: str, end: int, start: int) -> int:
-    """Where a head begins; a brace lies before it only where there are two for one body."""
-    return max(end, code.rfind(";", end, start) + 1, code.rfind("{", end, start) + 1)
+def _block(code: str, end: int, start: int, close: int) -> Block:
+    # A brace lies in the head only where there are two heads for one body: the last counts.
+    begin = max(end, code.rfind(";", end, start) + 1, code.rfind("{", end, start) + 1)
+    head = code[begin:start].lstrip()
+    return Block(head, start - len(head), start, close)
 
 
 def _events(text: Text) -> Iterator[tuple[int, str]]:

@@ -78,9 +78,8 @@ class _Extraction:
         head = blocks.function(block.head)
         if head is not None:
             static = STATIC if "static" in block.head.split() else 0
-            at = block.at + len(block.head) - len(block.head.lstrip())
             end = min(block.close + 1, len(self.text.code))
-            self._function(head.name, block.at + head.at, at, end, static | self.flags)
+            self._function(head.name, block.at + head.at, block.at, end, static | self.flags)
             self._body(block, head.parameters)
             return
         tag = blocks.type_name(block.head)

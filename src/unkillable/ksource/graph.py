@@ -38,6 +38,8 @@ class Graph:
         pointers = index.fields[index.fields[:, 3] == 1]
         self.slots = np.unique(pair(pointers[:, 0], pointers[:, 1], self._size))
         """Structure and member, as one number."""
+        self.unknown = 0
+        """Calls through pointers whose structure is not known."""
         edges = np.concatenate([self._calls(), self._through(), self._stored()])
         edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
         self.targets, self.lines = edges[:, 1], edges[:, 2]
@@ -72,6 +74,7 @@ class Graph:
         )
         row = np.concatenate([row, missing[left[few]]])
         slot = np.concatenate([slot, right[few]])
+        self.unknown = len(members) - len(np.unique(row))
         return np.stack([members[row, 0], slot + self.count, members[row, 3]], axis=1)
 
     def _stored(self) -> Numbers:

@@ -1,0 +1,178 @@
+"""Who holds what others sleep for, and which memory is asked for meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.ksource.kernel import write
+from tests.ksource.test_gfp import HEADER
+from unkillable.ksource.allocations import Allocations
+from unkillable.ksource.gfp import Flags
+from unkillable.ksource.graph import Graph
+from unkillable.ksource.holders import Holders, Taken
+from unkillable.ksource.load import load
+from unkillable.ksource.resources import Resources
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.tree import Tree
+
+POOL = """\
+struct pool {
+	struct mutex guard;
+	struct wait_queue_head queue;
+};
+struct page *page_of(gfp_t gfp);
+"""
+
+LOCKED = """\
+int under_the_lock(struct pool *pool)
+{
+	before(GFP_KERNEL);
+	mutex_lock(&pool->guard);
+	page_of(GFP_NOIO);
+	mutex_unlock(&pool->guard);
+	after(GFP_KERNEL);
+	return 0;
+}
+int nothing_asked_for(struct pool *pool)
+{
+	mutex_lock(&pool->guard);
+	pool->count++;
+	mutex_unlock(&pool->guard);
+}
+int cannot_wait(struct pool *pool)
+{
+	mutex_lock(&pool->guard);
+	page_of(GFP_NOWAIT);
+	mutex_unlock(&pool->guard);
+}
+int another_lock(struct other *other)
+{
+	mutex_lock(&other->guard);
+	page_of(GFP_KERNEL);
+	mutex_unlock(&other->guard);
+}
+"""
+
+QUEUED = """\
+static struct slot *take(struct pool *pool)
+{
+	sleep_until(pool->queue, pool->free);
+	return pool->slots;
+}
+static struct slot *take_first(struct pool *pool)
+{
+	return take(pool);
+}
+static void put(struct pool *pool)
+{
+	wake_up(&pool->queue);
+}
+static void *deep(void)
+{
+	return page_of(GFP_NOIO);
+}
+static void *fill(void)
+{
+	return deep();
+}
+int user(struct pool *pool)
+{
+	page_of(GFP_KERNEL);
+	take_first(pool);
+	fill();
+	put(pool);
+}
+int only_puts(struct pool *pool)
+{
+	fill();
+	put(pool);
+}
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def made(files: Mapping[str, str]) -> Holders:
+        tree = Tree(write(tmp_path / "linux", {"include/linux/gfp.h": HEADER, **files}))
+        index = load(tree, tree.scope(None, False))
+        graph, sources = Graph(index), Sources(tree, index)
+        return Holders(graph, sources, Resources(index, sources), Allocations(graph, sources, Flags(sources)))
+
+    return made
+
+
+def sleeps(holders: Holders, call: str) -> tuple[tuple[int, int, str], ...]:
+    """Where a call of this name is made."""
+    return tuple(
+        (function, one.at, call)
+        for function in holders.index.callers([call]).tolist()
+        for one in holders.sources.calls(function)
+        if one.name == call
+    )
+
+
+def test_lock(make) -> None:
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": LOCKED})
+    (holder,) = holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock")))
+    assert (holder.function, holder.acquired, holder.released) == ("under_the_lock", 4, 6)
+    (asked,) = holder.allocations
+    assert (asked.call, asked.line, asked.waits, asked.kills) == ("page_of(GFP_NOIO)", 5, True, False)
+
+
+def test_queue(make) -> None:
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": QUEUED})
+    (holder,) = holders.find(Taken("pool.queue", "fs/a", sleeps(holders, "sleep_until")))
+    assert (holder.function, holder.acquired, holder.released) == ("user", 25, 27)
+    (asked,) = holder.allocations
+    assert (asked.function, asked.call) == ("deep", "page_of(GFP_NOIO)")
+    assert [step.function for step in asked.path] == ["fill", "deep"]
+
+
+def test_who_wakes_has_it_from_its_beginning(make) -> None:
+    waker = "int finish(struct pool *pool)\n{\n\tpage_of(GFP_KERNEL);\n\twake_up_all(&pool->queue);\n\tpage_of(GFP_NOIO);\n}\n"
+    sleeper = "int wait(struct pool *pool)\n{\n\tsleep_until(pool->queue, 1);\n}\n"
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": waker + sleeper})
+    (holder,) = holders.find(Taken("pool.queue", "fs/a", sleeps(holders, "sleep_until")))
+    assert [one.call for one in holder.allocations] == ["page_of(GFP_KERNEL)"]
+
+
+def test_nobody_wakes(make) -> None:
+    holders = make(
+        {"fs/a/a.h": POOL, "fs/a/a.c": "int wait(struct pool *pool)\n{\n\tsleep_until(pool->queue, 1);\n}\n"}
+    )
+    assert holders.find(Taken("pool.queue", "fs/a", sleeps(holders, "sleep_until"))) == ()
+
+
+def test_flags_of_a_caller_are_the_callers(make) -> None:
+    code = (
+        "static void *inner(gfp_t gfp)\n{\n\treturn page_of(gfp);\n}\n"
+        "int f(struct pool *pool)\n{\n\tmutex_lock(&pool->guard);\n\tinner(GFP_KERNEL);\n\tmutex_unlock(&pool->guard);\n}\n"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    (holder,) = holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock")))
+    assert [(one.function, one.call) for one in holder.allocations] == [("f", "inner(GFP_KERNEL)")]
+
+
+def test_through_operations_of_the_same_directory(make) -> None:
+    header = POOL + "struct how {\n\tint (*start)(void);\n};\n"
+    code = (
+        "static int start_a(void)\n{\n\treturn page_of(GFP_KERNEL);\n}\nconst struct how how_a = { .start = start_a };\n"
+        "int f(struct pool *pool, struct how *how)\n{\n\tmutex_lock(&pool->guard);\n\thow->start();\n\tmutex_unlock(&pool->guard);\n}\n"
+    )
+    holders = make({"fs/a/a.h": header, "fs/a/a.c": code})
+    (holder,) = holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock")))
+    assert [one.function for one in holder.allocations] == ["start_a"]
+
+
+def test_recursion_ends(make) -> None:
+    code = (
+        "int g(void)\n{\n\treturn h();\n}\nint h(void)\n{\n\treturn g();\n}\n"
+        "int f(struct pool *pool)\n{\n\tmutex_lock(&pool->guard);\n\tg();\n\tmutex_unlock(&pool->guard);\n}\n"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()
