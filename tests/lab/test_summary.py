@@ -87,6 +87,12 @@ def test_a_victim_that_never_exits_is_a_lower_bound() -> None:
     assert found.oom_kills.median == 2, "what a daemon killed is no OOM kill"
 
 
+def test_without_a_trace_nobody_counted_kills() -> None:
+    found = summarise([made.run(30.0, kills=())], Setup(blind=True))
+    assert found.oom_kills is None
+    assert "OOM kill" not in found.sentence
+
+
 def test_bystanders_are_those_that_nobody_killed() -> None:
     exits = (Exit(30.0, "churn1", 91, 7), Exit(30.0, "churn4", 94, 7), Exit(30.0, "churn5", 95, 11), Exit(30.0, "churn6", 96, 9),
              Exit(30.0, "churn7", 97, 0, 1))  # fmt: skip

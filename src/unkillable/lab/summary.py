@@ -63,7 +63,8 @@ def summarise(runs: Sequence[Run], setup: Setup) -> Summary:
     good = counted(runs)
     stalled = stalls(runs)
     outcomes = Counter(run.outcome for run in runs if not run.looked)
-    kills = spread(closed(run.oom_kills for run in good))
+    # Without a trace nobody counted: that is not 0.
+    kills = None if setup.blind else spread(closed(run.oom_kills for run in good))
     latency = spread(kill_latencies(runs))
     ends = other_ends(good, setup.arch)
     bystanders = sum(_bystanders(run, setup.arch) for run in good)

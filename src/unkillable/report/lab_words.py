@@ -133,7 +133,7 @@ def any_other_ends(cells: Iterable[CellResult]) -> bool:
 
 def other_ends(summary: Summary) -> str:
     """What ended programs beside the OOM killer: `SIGTERM 65 (60-70), SIGBUS 1 (0-2)` in a table's cell."""
-    if summary.oom_kills is None:  # no run counts
+    if summary.beats is None:  # no run counts
         return "-"
     return ", ".join(f"{name} {count(number)}" for name, number in summary.other_ends.items()) or "0"
 
