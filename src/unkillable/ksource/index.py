@@ -25,6 +25,8 @@ class Index:
         self.paths: list[str] = []
         self.ids: dict[str, int] = {"": 0}
         self.conditions: dict[int, tuple[tuple[int, str, str], ...]] = {}
+        self.left_out: dict[str, tuple[tuple[int, int], ...]] = {}
+        """Path to first and last line of what a configuration leaves out (`configured.apply`)."""
         parts: dict[str, list[Array]] = {
             "functions": [],
             "calls": [],

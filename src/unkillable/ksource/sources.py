@@ -30,7 +30,7 @@ class Sources:
         """A file; what can no longer be read is empty."""
         try:
             with (self.tree.root / path).open("rb") as file:
-                return Text(file.read(LARGEST))
+                return Text(file.read(LARGEST), self.index.left_out.get(path, ()))
         except OSError:
             return Text(b"")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ _NOISE = re.compile(
 )
 _DIRECTIVE = re.compile(r"\n[ \t]*+\#[ \t]*+(\w++)((?:[^\n\\]|\\.)*+)", re.DOTALL)
 _NEWLINE = 10
+_LINE = re.compile(r"[^\n]+")
 _CONDITIONS = frozenset("if ifdef ifndef elif else endif".split())
 
 
@@ -42,8 +44,9 @@ class Directive(NamedTuple):
 class Text:
     """One file: `code` is the C proper, as long as the file; `macros` are its #define, `conditions` its #if to #endif."""
 
-    def __init__(self, source: bytes) -> None:
-        """Any bytes: what is no C comes out as odd code, never as an error."""
+    def __init__(self, source: bytes, without: Sequence[tuple[int, int]] = ()) -> None:
+        """Any bytes: what is no C comes out as odd code, never as an error.  `without` are lines, from one to another, that become
+        blanks too."""
         self.source = source
         self.macros: list[Directive] = []
         self.conditions: list[Directive] = []
@@ -52,6 +55,8 @@ class Text:
         if "#" in code:
             code = _DIRECTIVE.sub(self._directive, code)
         self.code = code[1:]
+        if without:
+            self._drop(without)
 
     def _directive(self, match: re.Match[str]) -> str:
         name = match[1]
@@ -60,6 +65,14 @@ class Text:
         elif name in _CONDITIONS:
             self.conditions.append(Directive(match.start(), name, match[2]))
         return _blank(match)
+
+    def _drop(self, ranges: Iterable[tuple[int, int]]) -> None:
+        starts = [0, *self.starts.tolist(), len(self.code)]
+        for first, last in ranges:
+            begin, end = starts[min(first, len(starts)) - 1], starts[min(last, len(starts) - 1)]
+            blanks = _LINE.sub(lambda match: " " * len(match[0]), self.code[begin:end])
+            self.code = self.code[:begin] + blanks + self.code[end:]
+            self.macros = [one for one in self.macros if not begin <= one.at < end]
 
     @cached_property
     def starts(self) -> NDArray[np.int32]:
