@@ -89,6 +89,13 @@ def test_calls_through_pointers() -> None:
     }  # fmt: skip
 
 
+def test_a_macro_that_calls_what_it_is_given() -> None:
+    facts = extract(
+        b"#define CONTENDED(x, try, lock) do { if (!try(x)) lock(x); done(x); } while (0)\n", header=True
+    )
+    assert {facts.names[row[1]] for row in facts.table("calls").tolist()} == {"done", "()"}
+
+
 def test_what_structures_hold() -> None:
     facts = extract(FILE, header=False)
     values = {(*(facts.names[one] for one in row[:3]), row[3]) for row in facts.table("values").tolist()}

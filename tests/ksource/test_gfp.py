@@ -29,6 +29,8 @@ HEADER = """\
 #define GFP_NOIO (__GFP_RECLAIM)
 #define GFP_NOWAIT (___GFP_KSWAPD_RECLAIM)
 #define GFP_LIGHT ((GFP_KERNEL | __GFP_NOWARN) & ~__GFP_RECLAIM)
+#define __default_gfp(a, b, ...) b
+#define default_gfp(...) __default_gfp(, ##__VA_ARGS__, GFP_NOIO)
 #define GFP_LOOP (GFP_LOOP | __GFP_FS)
 """
 
@@ -50,6 +52,8 @@ def flags(tmp_path: Path, request: pytest.FixtureRequest) -> Flags:
         ("GFP_NOWAIT", False, False),
         ("GFP_KERNEL & ~__GFP_DIRECT_RECLAIM", False, False),
         ("GFP_LIGHT", False, False),
+        ("default_gfp(__VA_ARGS__)", True, False),
+        ("other_gfp(__VA_ARGS__)", None, None),
         ("gfp", None, None),
         ("mapping_gfp_mask(mapping)", None, None),
         ("gfp | __GFP_NOWARN", None, None),
@@ -69,7 +73,7 @@ def test_a_name_that_stands_for_itself(flags: Flags) -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", ["GFP_KERNEL", "gfp", "gfp_mask", "mapping_gfp_mask(m)", "__GFP_ZERO | x"]
+    "argument", ["GFP_KERNEL", "gfp", "gfp_mask", "mapping_gfp_mask(m)", "__GFP_ZERO | x", "default_gfp(x)"]
 )
 def test_passed(argument: str) -> None:
     assert PASSED.search(argument)

@@ -43,5 +43,7 @@ def test_does_not_wake(name: str) -> None:
 
 
 def test_kinds() -> None:
-    assert kind_of("include/linux/mutex.h") == "lock"
-    assert kind_of("include/linux/nobody.h") == "other"
+    assert kind_of("mutex_lock", "include/linux/mutex.h") == "lock"
+    assert kind_of("lock_page", "include/linux/pagemap.h") == "page"
+    assert kind_of("inode_lock", "include/linux/fs.h") == "lock"
+    assert kind_of("iget_locked", "include/linux/nobody.h") == "other"

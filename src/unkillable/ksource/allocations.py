@@ -117,7 +117,7 @@ class Allocations:
         return Step(self.index.name(node), self.index.path(node), self.index.line(node))
 
 
-_DECIDED = re.compile(r"GFP_|_gfp_mask\s*\(|mapping_gfp")
+_DECIDED = re.compile(r"GFP_|_gfp_mask\s*\(|mapping_gfp|_gfp\s*\(")
 _MASK = re.compile(
     r"(?:^|_)(?:gfp|mask|set_gfp|might|readahead_gfp|gfpflags|gfp_allowed)(?:_|$)|^fs_reclaim|^ALLOC_"
 )

@@ -17,6 +17,13 @@ _SET = re.compile(r"^CONFIG_(\w{1,200})=(.*)$", re.MULTILINE)
 _MADE = re.compile(r"^# *Automatically generated", re.MULTILINE)
 _GZIP = b"\x1f\x8b"
 _PREFIX = "CONFIG_"
+_ARCHES = {
+    "X86": "x86", "ARM64": "arm64", "ARM": "arm", "MIPS": "mips", "RISCV": "riscv", "PPC": "powerpc", "S390": "s390",
+    "LOONGARCH": "loongarch", "SPARC": "sparc", "PARISC": "parisc", "M68K": "m68k", "ARC": "arc", "XTENSA": "xtensa",
+    "SUPERH": "sh", "ALPHA": "alpha", "CSKY": "csky", "MICROBLAZE": "microblaze", "NIOS2": "nios2", "OPENRISC": "openrisc",
+    "HEXAGON": "hexagon", "IA64": "ia64", "UML": "um",
+}  # fmt: skip
+"""The symbol that each architecture's Kconfig sets."""
 
 
 class Configuration:
@@ -32,6 +39,11 @@ class Configuration:
     def value(self, symbol: str) -> str:
         """As it is written: y, m, a number, a string in quotes; "" if it is not set."""
         return self.values.get(symbol.removeprefix(_PREFIX), "")
+
+    @property
+    def arch(self) -> str | None:
+        """The directory below arch/ that it is for; None if it does not say."""
+        return next((name for symbol, name in _ARCHES.items() if self.value(symbol) == "y"), None)
 
     def enabled(self, symbol: str) -> bool:
         """Whether it is built in, a module, or has a value."""

@@ -17,8 +17,9 @@ class Entry(NamedTuple):
     """Whatever of these a kernel has: names change with releases."""
 
 
+FAULT = "fault"
 ENTRIES = (
-    Entry("fault", "page fault", ("filemap_fault", "handle_mm_fault")),
+    Entry(FAULT, "page fault", ("filemap_fault", "handle_mm_fault")),
     Entry("read", "read(2)", ("sys_read", "sys_pread64", "vfs_read")),
     Entry(
         "lookup",

@@ -9,7 +9,7 @@ import numpy as np
 
 from unkillable.ksource import blocks
 from unkillable.ksource.blocks import Block
-from unkillable.ksource.facts import HEADER, MACRO, STATIC, Facts
+from unkillable.ksource.facts import HANDED, HEADER, MACRO, STATIC, Facts
 from unkillable.ksource.text import Text
 
 # Backwards, from the parenthesis: a literal is found at once, and a word before it need not be tried at each of its letters.
@@ -142,10 +142,13 @@ class _Extraction:
         body = rest[close + 1 :] if close >= 0 else ""
         self._function(match[1], at, at, at + len(rest), MACRO | self.flags)
         row = len(self.functions) - 1
+        parameters = {one.strip() for one in rest[match.end() : close].split(",")}
         for call in dict.fromkeys(_CALL.findall(body[::-1])):
             name = call[0][::-1]
             if call[1]:
                 self.members.append((row, self._name(call[1][::-1]), self._name(name), at, 0))
+            elif name in parameters:
+                self.calls.append((row, self._name(HANDED), at))
             elif name not in _KEYWORDS:
                 self.calls.append((row, self._name(name), at))
 

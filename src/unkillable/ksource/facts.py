@@ -10,6 +10,8 @@ STATIC = 1
 """Seen only in its file, or where that is included."""
 MACRO = 2
 """#define name(...), or another name for one thing: #define name other."""
+HANDED = "()"
+"""The name that stands for a macro's own parameter, called as a function: what that is, its caller says."""
 HEADER = 4
 """Defined in a header."""
 

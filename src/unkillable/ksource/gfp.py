@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from unkillable.ksource.sources import Sources
 
-PASSED = re.compile(r"\b_*GFP_\w+|\bgfp\w*|\w+_gfp_mask\b|\bgfp_flags\b")
+PASSED = re.compile(r"\b_*GFP_\w+|\bgfp\w*|\w+_gfp_mask\b|\bgfp_flags\b|\b\w+_gfp\s*\(")
 """An argument that hands allocation flags on."""
 
 _HEADERS = ("include/linux/gfp_types.h", "include/linux/gfp.h")
 """The first since 6.0."""
+_CALLED = re.compile(r"\s*(\w+)\(([^\n]*)")
+_CALL = re.compile(r"\b(\w+)\s*\([^()]*\)")
 _DEFINED = re.compile(r"\s*(\w+)\s(.*)", re.DOTALL)
 _WORD = re.compile(r"(~?)\s*\(?\s*([A-Za-z_]\w*)")
+_FLAGS = re.compile(r"\bGFP_\w+")
 _FLAG = re.compile(r"_*GFP_\w+\Z")
 _DEEPEST = 12
 _CASTS = frozenset(("gfp_t", "__force"))
@@ -33,16 +36,22 @@ class Flags:
 
     def __init__(self, sources: Sources) -> None:
         self.defined: dict[str, str] = {}
+        self.defaults: dict[str, str] = {}
+        """Macros with arguments that stand for one set of flags: default_gfp(...), since 7.0 (kmalloc_obj and its like)."""
         for path in _HEADERS:
             for macro in sources.text(path).macros:
                 match = _DEFINED.match(macro.rest)
                 if match:
                     self.defined.setdefault(match[1], match[2])
+                called = _CALLED.match(macro.rest)
+                flags = _FLAGS.findall(called[2]) if called else []
+                if called and len(flags) == 1:
+                    self.defaults.setdefault(called[1], flags[0])
         self.leaves = lru_cache(maxsize=4096)(self._leaves)
 
     def meaning(self, expression: str) -> Meaning:
         """Of the flags as they are written at an allocation."""
-        words = _WORD.findall(expression)
+        words = _WORD.findall(_CALL.sub(lambda call: self.defaults.get(call[1], call[0]), expression))
         flags = [one for one in words if _FLAG.match(one[1])]
         bits = self._combined(flags, 0)
         never = _has(bits, "NORETRY")

@@ -78,7 +78,7 @@ class Sources:
 
     @staticmethod
     def _macro(text: Text, at: int) -> tuple[tuple[str, ...], str]:
-        rest = next((one.rest for one in text.macros if one.at == at), "")
+        rest = next((one.rest for one in text.macros if one.at == at), "").replace("\\\n", " \n")
         match = re.match(r"\s*(\w+)(\()?", rest)
         if match is None:
             return (), ""

@@ -10,6 +10,10 @@ from unkillable.ksource.areas import Areas
 from unkillable.ksource.entries import RECLAIM, Entry, nodes
 from unkillable.ksource.graph import Graph, Reach
 
+_LONGEST = 20
+"""Steps of a path that is believed.  Every step is a call that can be made; that all of one chain are made by the same task is
+less likely with each, and a walk that ends in the lookup of a path by an audit rule is no page fault any more."""
+
 
 class Way(NamedTuple):
     led: tuple[Entry, ...]
@@ -42,7 +46,7 @@ class Ways:
     def to(self, function: int) -> Way:
         area = int(self.areas.of[function])
         for where in (area, None):
-            led = tuple(one for one in self.entries if self.walk(one, where).has(function))
+            led = tuple(one for one in self.entries if 0 <= self.walk(one, where).depth[function] < _LONGEST)
             if led:
                 return Way(led, self.walk(led[0], where), where is None)
         return Way((), None, False)

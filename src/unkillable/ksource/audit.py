@@ -1,0 +1,234 @@
+"""Every sleep of a tree, whether SIGKILL ends it, how a task gets there, and what a holder may need meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from unkillable.errors import UserError
+from unkillable.ksource import entries
+from unkillable.ksource.allocations import Allocations
+from unkillable.ksource.areas import Areas
+from unkillable.ksource.audit_types import RANKS, Audit, Coverage, Holder, Site, Step
+from unkillable.ksource.conventions import Conventions
+from unkillable.ksource.entries import FAULT, Entry
+from unkillable.ksource.gfp import Flags
+from unkillable.ksource.graph import Graph
+from unkillable.ksource.graph import Step as Call
+from unkillable.ksource.holders import Holders, Taken
+from unkillable.ksource.index import Index
+from unkillable.ksource.kinds import kind_of
+from unkillable.ksource.load import load
+from unkillable.ksource.resources import Resource, Resources
+from unkillable.ksource.scopes import Scopes
+from unkillable.ksource.sleeps import Point, Sleeps
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.tree import Tree
+from unkillable.ksource.ways import Ways
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share (0..1) that is over."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    within: tuple[str, ...] = ()
+    """Directories or files to report on; empty: all that is read."""
+    entries: tuple[str, ...] = ()
+    """Keys of entries, or functions; empty: all."""
+    arch: str | None = "x86"
+    drivers: bool = False
+    """Read everything, not only the core and `within`."""
+
+
+class Sleep(NamedTuple):
+    """A point with what is known of it."""
+
+    function: int
+    point: Point
+    resource: Resource
+
+
+def audit(
+    tree: Tree,
+    options: Options,
+    progress: Progress | None = None,
+    keep: Callable[[Index], Index] | None = None,
+) -> Audit:
+    """Audits a tree.  `keep` takes away what a configuration leaves out."""
+    began = time.monotonic()
+    told = progress or (lambda _what, _share: None)
+    scope = _scope(tree, options)
+    index = load(tree, scope, progress=lambda share: told("reading", share))
+    return Auditor(tree, keep(index) if keep else index, options, told).audit(scope, began)
+
+
+def _scope(tree: Tree, options: Options) -> tuple[str, ...]:
+    scope = tree.scope(options.arch, options.drivers)
+    missing = [one for one in options.within if not (tree.root / one).exists()]
+    if missing:
+        raise UserError(
+            f"{tree.root}: has no {missing[0]}; --in takes a path below the tree, such as fs/squashfs"
+        )
+    more = [one for one in options.within if not any(_below(one, name) for name in scope)]
+    return (*scope, *more)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+class Auditor:
+    def __init__(self, tree: Tree, index: Index, options: Options, told: Progress) -> None:
+        self.tree = tree
+        self.index = index
+        self.options = options
+        self.told = told
+        self.graph = Graph(index)
+        self.sources = Sources(tree, index)
+        self.sleeps = Sleeps(index, self.sources)
+        self.resources = Resources(index, self.sources)
+        self.areas = Areas(self.graph)
+        self.scopes = Scopes(self.graph)
+        self.holders = Holders(
+            self.graph,
+            self.sources,
+            self.resources,
+            Allocations(self.graph, self.sources, Flags(self.sources)),
+        )
+        self.entries = entries.chosen(options.entries, index)
+        self.ways = Ways(self.graph, self.areas, self.entries)
+        self.conventions = Conventions(self.graph, self.sleeps, self.ways)
+
+    def audit(self, scope: tuple[str, ...], began: float) -> Audit:
+        sleeps = self._sleeps()
+        taken = self._taken(sleeps)
+        sites = []
+        for number, one in enumerate(sleeps):
+            self.told("judging", number / len(sleeps))
+            sites.append(self._site(one, taken))
+        sites.sort(key=lambda one: (RANKS.index(one.rank), one.file, one.line))
+        return Audit(
+            kernel=self.tree.version,
+            scope=scope,
+            within=self.options.within,
+            entries=tuple(entries.point(one, self.index) for one in self.entries),
+            sites=tuple(sites),
+            coverage=Coverage(
+                files=len(self.index.paths),
+                functions=len(self.index.functions),
+                calls=len(self.index.calls) + len(self.index.members),
+                unknown_pointers=self.graph.unknown,
+                skipped=tuple(self.tree.skipped),
+                seconds=round(time.monotonic() - began, 1),
+            ),
+        )
+
+    def _sleeps(self) -> list[Sleep]:
+        files = np.array(
+            [
+                not self.options.within or any(_below(path, one) for one in self.options.within)
+                for path in self.index.paths
+            ]
+            or [False]
+        )
+        candidates = [one for one in self.sleeps.candidates() if files[self.index.functions[one, 5]]]
+        found = []
+        for number, function in enumerate(candidates):
+            self.told("looking for sleeps", number / len(candidates))
+            for point in self.sleeps.points(function):
+                resource = self.resources.of(function, point.queue) if point.queue else Resource("", True)
+                found.append(Sleep(function, point, resource))
+        return found
+
+    def _taken(self, sleeps: Iterable[Sleep]) -> dict[tuple[str, str], Taken]:
+        """Sleeps for one thing in one directory."""
+        groups: defaultdict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
+        for one in sleeps:
+            if one.resource.key and not one.resource.local:
+                groups[self._folder(one.function), one.resource.key].append(
+                    (one.function, one.point.at, one.point.primitive or "")
+                )
+        return {group: Taken(group[1], group[0], tuple(places)) for group, places in groups.items()}
+
+    def _site(self, sleep: Sleep, taken: dict[tuple[str, str], Taken]) -> Site:
+        function, point = sleep.function, sleep.point
+        way = self.ways.to(function)
+        steps = way.reach.path(function) if way.reach else ()
+        killable = point.state.killable if point.state else None
+        holders: tuple[Holder, ...] = ()
+        group = taken.get((self._folder(function), sleep.resource.key))
+        if killable is False and way.led and group is not None:
+            holders = self.holders.find(group)
+        name, file = self.index.name(function), self.index.path(function)
+        return Site(
+            file=file,
+            line=point.line,
+            function=name,
+            primitive=point.primitive or "schedule",
+            task_state=point.state.name if point.state else None,
+            killable=killable,
+            open_coded=point.open_coded,
+            rank=_rank(killable, bool(way.led), bool(holders) and self._counts(way.led)),
+            kind=self._kind(point),
+            queue=point.queue,
+            resource=sleep.resource.key or None,
+            entries=tuple(entry.key for entry in way.led),
+            path=self._path(steps),
+            detour=way.detour,
+            scope=self.scopes.on(steps),
+            holders=holders,
+            convention=self.conventions.of(point.primitive)
+            if point.primitive and killable is False
+            else None,
+            fingerprint=_fingerprint(file, name, sleep.resource.key or point.primitive or "schedule"),
+        )
+
+    def _path(self, calls: Sequence[Call]) -> tuple[Step, ...]:
+        """Functions only: a slot between two of them is said with the second."""
+        found: list[Step] = []
+        through: Call | None = None
+        for call in calls:
+            if self.graph.is_slot(call.node):
+                through = call
+                continue
+            line = through.line if through else call.line
+            found.append(
+                Step(
+                    function=self.graph.name(call.node),
+                    file=self.index.path(call.node),
+                    line=line or self.index.line(call.node),
+                    through=self.graph.name(through.node) if through else None,
+                )
+            )
+            through = None
+        return tuple(found)
+
+    def _counts(self, led: Sequence[Entry]) -> bool:
+        """Whether it is a page fault that leads there: everybody takes them.  Other entries count where only they are asked for."""
+        asked = {one.key for one in self.entries}
+        return FAULT in {one.key for one in led} or FAULT not in asked
+
+    def _kind(self, point: Point) -> str:
+        ones = self.sleeps.primitives().get(point.primitive or "", ())
+        return kind_of(ones[0].name, ones[0].header) if ones else "queue" if point.queue else "other"
+
+    def _folder(self, function: int) -> str:
+        return self.index.path(function).rpartition("/")[0]
+
+
+def _rank(killable: bool | None, led: bool, red: bool) -> str:
+    if killable is None or not led:
+        return "grey"
+    if killable:
+        return "green"
+    return "red" if red else "amber"
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,40 @@
+"""Which names headers offer to everybody: declarations below include/ and arch/*/include."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from unkillable.ksource.sources import Sources
+
+_DECLARED = re.compile(r"^(?:[A-Za-z_][\w \t*]*?[ \t*])?(\w+)[ \t]*\(", re.MULTILINE)
+"""A declaration begins at the beginning of its line, with its type or behind it; calls are indented."""
+
+
+class Offered:
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._headers: dict[str, str] = {}
+
+    @staticmethod
+    def public(path: str) -> bool:
+        """Whether a file is a header for everybody."""
+        return path.endswith(".h") and (
+            path.startswith("include/") or (path.startswith("arch/") and "/include/" in path)
+        )
+
+    def look_for(self, names: Iterable[str]) -> None:
+        """Searches all public headers once for these names."""
+        wanted = set(names)
+        paths = [path for path in self.sources.index.paths if self.public(path) and "/uapi/" not in path]
+        for path in sorted(paths, key=lambda path: (not path.startswith("include/linux/"), path)):
+            try:
+                raw = (self.sources.tree.root / path).read_bytes().decode("latin-1")
+            except OSError:
+                continue
+            for name in wanted.intersection(_DECLARED.findall(raw)):
+                self._headers.setdefault(name, path)
+
+    def header(self, name: str) -> str | None:
+        """The header that declares a name, of those looked for."""
+        return self._headers.get(name)

@@ -1,0 +1,299 @@
+"""Where a function puts its own task to sleep, and in which state.
+
+Nothing but the scheduler's own two ends is named here: the macros that store the task's state, and schedule().  Whatever
+stores a state that it is given is a setter (prepare_to_wait_event), whatever calls schedule() without a state of its own
+is a scheduler (io_schedule), whatever does both sleeps; and what does nothing but call a sleeper sleeps, too.  Of
+these the ones that headers offer are the primitives; all other sleeps are sites.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from unkillable.ksource import releases
+from unkillable.ksource.events import Event, Events, Sleeper
+from unkillable.ksource.index import Index
+from unkillable.ksource.offered import Offered
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.states import State, States
+
+_SHARED = ("kernel", "mm", "block", "lib", "fs", "include", "init", "ipc")
+"""Directories whose functions can be primitives; below fs/ and drivers/ everything that sleeps is somebody's own."""
+_OWN = ("fs", "mm", "block")
+"""Of these the files themselves, not the directories below."""
+_SCHEDULERS = ("kernel/sched", "kernel/time", "include/linux")
+"""Where functions that call schedule() in their caller's state are looked for; elsewhere such a call is a preemption point."""
+_TAIL = 4
+"""Calls that a wrapper may make after the sleep: it takes what it waited for, counts, returns."""
+_LINES = 60
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ROUNDS = 6
+"""Wrappers around wrappers that are followed; down_read is the fourth."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One sleep in one function."""
+
+    at: int
+    """Offset in the file, of the call."""
+    line: int
+    primitive: str | None
+    """What is called; None where the loop is written out."""
+    state: State | None
+    """None: not known, or the caller's."""
+    parameter: int | None
+    """The function's own parameter that decides the state."""
+    open_coded: bool
+    queue: str | None
+    """What is waited for, as it is written: &stream->mutex, cache->wait_queue."""
+
+
+class Primitive(msgspec.Struct, frozen=True):
+    """A way to sleep that a header offers."""
+
+    name: str
+    function: int
+    """Number of the definition in the index."""
+    file: str
+    line: int
+    header: str
+    """Where it is offered."""
+    state: State | None
+    parameter: int | None
+    """Which parameter is the state, where the caller decides."""
+    via: tuple[str, ...]
+    """The calls from it to schedule()."""
+
+
+class Sleeps:
+    def __init__(self, index: Index, sources: Sources) -> None:
+        self.index = index
+        self.sources = sources
+        self.states = States(sources)
+        self.events = Events(index, sources, self.states)
+        self.offered = Offered(sources)
+        self._known: dict[str, list[Sleeper]] = defaultdict(list)
+        self._sleepers: dict[int, Sleeper] = {}
+        self._schedulers()
+        # Who sleeps by itself is no setter, though it stores the state that it is given; what a setter is decides again who
+        # sleeps.
+        names = set(self.events.setters)
+        while names:
+            callers = self.index.callers(names).tolist()
+            self._direct(callers)
+            names = self._setters(callers)
+        self._wrappers()
+        self._primitives = self._offer()
+        self._inside = self._internal()
+        self.points = lru_cache(maxsize=100_000)(self._points)
+
+    def primitives(self) -> Mapping[str, tuple[Primitive, ...]]:
+        """By name; several where a configuration or an architecture chooses between definitions."""
+        return self._primitives
+
+    def candidates(self) -> list[int]:
+        """Functions that can have points."""
+        names = {*self._primitives, *self.events.setters, *self.events.schedulers}
+        return [one for one in self.index.callers(names).tolist() if not self.index.is_macro(one)]
+
+    def _shared(self, function: int) -> bool:
+        folder = self.index.path(function).rpartition("/")[0]
+        top = folder.partition("/")[0]
+        return top in _SHARED and (top not in _OWN or folder == top)
+
+    def _setters(self, callers: Sequence[int]) -> set[str]:
+        """Whatever hands a state on to what stores it, and does not sleep."""
+        found = {}
+        for function in callers:
+            name = self.index.name(function)
+            if name in self.events.setters or name in self._known or not self._shared(function):
+                continue
+            events = self.events.of(function)
+            handed = [one for one in events if one.kind == "set" and one.parameter is not None]
+            if handed and not any(one.kind in ("schedule", "sleep") for one in events):
+                found[name] = handed[0].parameter or 0
+        self.events.setters.update(found)
+        self.events.forget()
+        return set(found)
+
+    def _schedulers(self) -> None:
+        """Whatever headers offer and sleeps in the state that its caller has set.  A macro that is given schedule() as an
+        argument does not count: what it does with it is seen where it is called."""
+        for _ in range(_ROUNDS):
+            found = []
+            for function in self.index.callers(self.events.schedulers).tolist():
+                name, path = self.index.name(function), self.index.path(function)
+                if (
+                    name in self.events.schedulers
+                    or self.index.is_macro(function)
+                    or not path.startswith(_SCHEDULERS)
+                    or (self.index.is_static(function) and not self.index.is_header(function))
+                ):
+                    continue
+                kinds = {one.kind for one in self.events.of(function)}
+                if "schedule" in kinds and not kinds & {"set", "sleep"}:
+                    found.append(name)
+            self.offered.look_for(found)
+            more = {name for name in found if self.offered.header(name)}
+            if not more:
+                return
+            self.events.schedulers |= more
+            self.events.forget()
+
+    def _direct(self, callers: Sequence[int]) -> None:
+        """What stores a state and calls a scheduler."""
+        found = {}
+        for function in callers:
+            if function not in self._sleepers and self._shared(function):
+                own = [one for one in self.events.of(function) if one.kind == "sleep" and one.open_coded]
+                if own:
+                    found[function] = _agreed(function, own)
+        self._add(found)
+
+    def _wrappers(self) -> None:
+        """What calls nothing but one sleeper, what calls nothing but that, and so on."""
+        names = set(self._known)
+        handed = set(self.index.callers(self.events.handing).tolist())
+        for _ in range(_ROUNDS):
+            found = {}
+            for function in sorted({*self.index.callers(names).tolist(), *handed}):
+                if function not in self._sleepers and self._shared(function):
+                    called = [one for one in self.events.of(function) if one.kind == "sleep"]
+                    if called and (self.index.is_macro(function) or self._is_wrapper(function, called)):
+                        found[function] = _agreed(function, called)
+            if not found:
+                return
+            self._add(found)
+            names = {self.index.name(one) for one in found}
+
+    def _add(self, found: Mapping[int, Sleeper]) -> None:
+        self._sleepers.update(found)
+        for function, sleeper in found.items():
+            name = self.index.name(function)
+            self._known[name].append(sleeper)
+            self.events.setters.pop(name, None)
+        self.events.sleepers = self._known
+        self.events.forget()
+
+    def _is_wrapper(self, function: int, called: list[Event]) -> bool:
+        """Whether a function waits for what it is given, or for something on its stack, and does hardly more than that."""
+        if not self._is_small(function):
+            return False
+        last = max(one.end for one in called)
+        # What takes a lock for its caller does not give it back.
+        gives = {releases.release(one.name) for one in called}
+        after = [
+            one for one in self.sources.calls(function) if one.at >= last and one.name.lower() == one.name
+        ]
+        if len(after) > _TAIL or not gives.isdisjoint(one.name for one in self.sources.calls(function)):
+            return False
+        words = {word for one in called for word in _WORD.findall(one.queue or "")}
+        return not words or any(self._is_given(function, word) for word in words)
+
+    def _is_given(self, function: int, word: str) -> bool:
+        """Whether this is a parameter, made from one, or on the function's own stack."""
+        code, parameters = self.sources.code(function), self.sources.parameters(function)
+        if word in parameters or re.search(rf"ONSTACK\w*\(\s*{word}\b|\bstruct\s+\w+\s+{word}\s*[;,=]", code):
+            return True
+        made = re.search(rf"\b{word}\s*=(?!=)([^;]*);", code)
+        return made is not None and not set(_WORD.findall(made[1])).isdisjoint(parameters)
+
+    def _is_small(self, function: int) -> bool:
+        begin, end = self.sources.span(function)
+        text = self.sources.text(self.index.path(function))
+        return self.index.is_macro(function) or text.line(end) - text.line(begin) <= _LINES
+
+    def _offer(self) -> dict[str, tuple[Primitive, ...]]:
+        self.offered.look_for(self._known)
+        found: defaultdict[str, list[Primitive]] = defaultdict(list)
+        for function, sleeper in self._sleepers.items():
+            name, path = self.index.name(function), self.index.path(function)
+            header = path if self.offered.public(path) else self.offered.header(name)
+            if header is None or (self.index.is_static(function) and header != path):
+                continue
+            if sleeper.called is None and not self._is_small(function):
+                continue
+            via = self._via(sleeper)
+            found[name].append(
+                Primitive(
+                    name,
+                    function,
+                    path,
+                    self.index.line(function),
+                    header,
+                    sleeper.state,
+                    sleeper.parameter,
+                    via,
+                )
+            )
+        return {name: tuple(ones) for name, ones in sorted(found.items())}
+
+    def _via(self, sleeper: Sleeper) -> tuple[str, ...]:
+        """Names down to schedule()."""
+        names: list[str] = []
+        seen: set[int] = set()
+        while True:
+            if sleeper.function in seen:
+                return tuple(names)
+            seen.add(sleeper.function)
+            if sleeper.called is None:
+                return (*names, *sleeper.ends)
+            names.append(sleeper.called)
+            known = self._known.get(sleeper.called)
+            if not known:
+                return tuple(names)
+            sleeper = known[0]
+
+    def _internal(self) -> set[int]:
+        """Definitions that are primitives or lie inside of one."""
+        inside = {one.function for ones in self._primitives.values() for one in ones}
+        queue = list(inside)
+        while queue:
+            called = self._sleepers[queue.pop()].called
+            for sleeper in self._known.get(called or "", ()):
+                if sleeper.function not in inside:
+                    inside.add(sleeper.function)
+                    queue.append(sleeper.function)
+        return inside
+
+    def _points(self, function: int) -> tuple[Point, ...]:
+        """Sleeps of a function by its own calls; none of a primitive and of what is inside of one."""
+        if function in self._inside:
+            return ()
+        found = []
+        for one in self.events.of(function):
+            if one.kind != "sleep":
+                continue
+            if not one.open_coded and one.name not in self._primitives:
+                continue
+            found.append(
+                Point(
+                    at=one.at,
+                    line=self.sources.line(function, one.at),
+                    primitive=None if one.open_coded else one.name,
+                    state=one.state,
+                    parameter=one.parameter,
+                    open_coded=one.open_coded,
+                    queue=one.queue,
+                )
+            )
+        return tuple(found)
+
+
+def _agreed(function: int, events: list[Event]) -> Sleeper:
+    """What several sleeps of one function have in common."""
+    first = events[0]
+    same = all((one.state, one.parameter) == (first.state, first.parameter) for one in events)
+    return Sleeper(
+        function=function,
+        state=first.state if same else None,
+        parameter=first.parameter if same else None,
+        called=None if first.open_coded else first.name,
+        ends=(first.name,) if first.open_coded else (),
+        statements=tuple(sorted({index for one in events for index in one.statements})),
+    )

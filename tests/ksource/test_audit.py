@@ -1,0 +1,158 @@
+"""A whole audit of a small kernel, and of Linux where a tree is given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.ksource.kernel import write
+from tests.ksource.small_kernel import BOX_C, FILES
+from tests.ksource.test_gfp import HEADER
+from unkillable.errors import UserError
+from unkillable.ksource.audit import Options, audit
+from unkillable.ksource.audit_types import Audit, Site
+from unkillable.ksource.tree import Tree
+
+ALL = {**FILES, "include/linux/gfp.h": HEADER}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return write(tmp_path / "linux", ALL)
+
+
+def audited(root: Path, *within: str, entries: tuple[str, ...] = ()) -> Audit:
+    return audit(Tree(root), Options(within=within, entries=entries, arch=None))
+
+
+def site(found: Audit, function: str, line: int | None = None) -> Site:
+    (one,) = [one for one in found.sites if one.function == function and line in (None, one.line)]
+    return one
+
+
+def line_of(text: str) -> int:
+    return BOX_C[: BOX_C.index(text)].count("\n") + 1
+
+
+def test_what_is_read(root: Path) -> None:
+    found = audited(root, "fs/box")
+    assert found.kernel == "6.1.192"
+    assert found.within == ("fs/box",)
+    assert found.coverage.files == len(ALL)
+    assert {one.file for one in found.sites} == {"fs/box/box.c"}
+
+
+def test_worst_first(root: Path) -> None:
+    ranks = [one.rank for one in audited(root, "fs/box").sites]
+    assert ranks == sorted(ranks, key=("red", "amber", "green", "grey").index)
+
+
+def test_red_for_a_holder_that_may_wait_for_memory(root: Path) -> None:
+    one = site(audited(root, "fs/box"), "take")
+    assert (one.line, one.primitive, one.task_state, one.killable, one.rank) == (
+        line_of("rest(box->lounge"), "rest", "TASK_UNINTERRUPTIBLE", False, "red",
+    )  # fmt: skip
+    assert (one.resource, one.kind) == ("box.lounge", "other")
+    assert [(step.function, step.through) for step in one.path] == [
+        ("filemap_fault", None), ("box_read", "ops.read"), ("take", None),
+    ]  # fmt: skip
+    assert one.path[1].line == 4
+    assert one.scope == ("nofs",)
+    (holder,) = one.holders
+    assert (holder.function, holder.acquired, holder.released) == (
+        "box_read", line_of("take(box);\n\tfill"), line_of("give(box);"),
+    )  # fmt: skip
+    assert [(each.function, each.call, each.waits, each.kills) for each in holder.allocations] == [
+        ("fill", "page_of(GFP_NOIO)", True, False)
+    ]
+    assert one.convention.primitive == "rest_killable"
+
+
+def test_lock_held_over_an_allocation(root: Path) -> None:
+    one = site(audited(root, "fs/box"), "fill")
+    assert (one.rank, one.resource, one.kind) == ("red", "box.guard", "lock")
+    assert [holder.function for holder in one.holders] == ["fill"]
+    assert (one.convention.primitive, one.convention.function) == ("hatch_lock_killable", "box_open")
+
+
+def test_green_for_what_sigkill_ends(root: Path) -> None:
+    one = site(audited(root, "fs/box"), "box_open")
+    assert (one.rank, one.killable, one.entries, one.holders) == ("green", True, ("lookup",), ())
+
+
+def test_grey_for_what_no_entry_leads_to(root: Path) -> None:
+    one = site(audited(root, "fs/box"), "written_out")
+    assert (one.rank, one.open_coded, one.primitive, one.path) == ("grey", True, "schedule", ())
+    assert site(audited(root, "fs/box"), "by_either").task_state is None
+
+
+def test_only_from_what_is_asked_for(root: Path) -> None:
+    found = audited(root, "fs/box", entries=("lookup",))
+    assert [one.key for one in found.entries] == ["lookup"]
+    assert site(found, "take").rank == "grey"
+    assert site(audited(root, "fs/box", entries=("written_out",)), "written_out").rank == "red"
+
+
+def test_fingerprint_stays_when_the_wait_becomes_killable(root: Path) -> None:
+    before = site(audited(root, "fs/box"), "take")
+    path = root / "fs/box/box.c"
+    path.write_text("\n\n" + path.read_text().replace("rest(box->lounge", "rest_killable(box->lounge"))
+    after = site(audited(root, "fs/box"), "take")
+    assert (after.line, after.task_state, after.rank) == (before.line + 2, "TASK_KILLABLE", "green")
+    assert after.fingerprint == before.fingerprint
+    assert len({one.fingerprint for one in audited(root, "fs/box").sites}) > 4
+
+
+def test_no_such_directory(root: Path) -> None:
+    with pytest.raises(UserError, match="has no fs/nobody"):
+        audited(root, "fs/nobody")
+
+
+def test_progress_only_grows(root: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    audit(Tree(root), Options(within=("fs/box",), arch=None), lambda what, share: seen.append((what, share)))
+    assert {what for what, _ in seen} >= {"looking for sleeps", "judging"}
+    for kind in {what for what, _ in seen}:
+        shares = [share for what, share in seen if what == kind]
+        assert shares == sorted(shares)
+
+
+SQUASHFS = {
+    "5.10": {("cache.c", 77), ("cache.c", 152), ("decompressor_multi.c", 56), ("decompressor_multi.c", 133),
+             ("decompressor_multi.c", 175), ("decompressor_single.c", 69), ("block.c", 119), ("file.c", 54), ("file.c", 93),
+             ("file.c", 150)},
+    "6.1": {("cache.c", 77), ("cache.c", 152), ("decompressor_multi.c", 56), ("decompressor_multi.c", 133),
+            ("decompressor_multi.c", 175), ("decompressor_single.c", 69), ("block.c", 116), ("file.c", 55), ("file.c", 94),
+            ("file.c", 151)},
+    "6.12": {("cache.c", 77), ("cache.c", 152), ("decompressor_multi.c", 55), ("decompressor_multi.c", 132),
+             ("decompressor_multi.c", 174), ("decompressor_single.c", 69), ("block.c", 136), ("block.c", 239), ("file.c", 55),
+             ("file.c", 94), ("file.c", 151)},
+    "7.3": {("cache.c", 154), ("cache.c", 256), ("decompressor_multi.c", 55), ("decompressor_multi.c", 132),
+            ("decompressor_multi.c", 174), ("decompressor_single.c", 69), ("block.c", 144), ("block.c", 266), ("file.c", 56),
+            ("file.c", 95), ("file.c", 152)},
+}  # fmt: skip
+"""Every sleep of fs/squashfs that a page fault leads to, read in the source by people; mount-time ones are left out."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", SQUASHFS)
+def test_squashfs_of_linux(version: str) -> None:
+    variable = f"UNKILLABLE_TREE_{version.replace('.', '_')}"
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no unpacked Linux {version}")
+    found = audit(Tree(Path(os.environ[variable])), Options(within=("fs/squashfs",)))
+    fault = [one for one in found.sites if "fault" in one.entries]
+    places = {(one.file.rpartition("/")[2], one.line) for one in fault}
+    assert places >= SQUASHFS[version]
+    assert all(one.killable is False for one in fault)
+    for one in fault:
+        assert one.path[0].function == "filemap_fault"
+        assert one.path[-1].function == one.function
+    extra = places - SQUASHFS[version]
+    assert extra <= {("inode.c", 78), ("block.c", 115)}, (
+        "iget_locked() and bio_alloc_clone(), which sleep, too"
+    )

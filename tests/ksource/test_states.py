@@ -1,0 +1,65 @@
+"""What an expression of TASK_ flags means in a tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ksource.kernel import write
+from tests.ksource.small_kernel import SCHED_H
+from unkillable.ksource.index import Index
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.states import State, States
+from unkillable.ksource.tree import Tree
+
+OLD = SCHED_H.replace("#define TASK_FREEZABLE			0x00002000\n", "")
+
+
+def states(tmp_path: Path, header: str = SCHED_H) -> States:
+    return States(Sources(Tree(write(tmp_path, {"include/linux/sched.h": header})), Index([])))
+
+
+@pytest.mark.parametrize(
+    ("expression", "state"),
+    [
+        ("TASK_UNINTERRUPTIBLE", State("TASK_UNINTERRUPTIBLE", killable=False)),
+        ("(TASK_UNINTERRUPTIBLE)", State("TASK_UNINTERRUPTIBLE", killable=False)),
+        ("TASK_KILLABLE", State("TASK_KILLABLE", killable=True)),
+        ("TASK_WAKEKILL | TASK_UNINTERRUPTIBLE", State("TASK_KILLABLE", killable=True)),
+        ("TASK_INTERRUPTIBLE", State("TASK_INTERRUPTIBLE", killable=True, interruptible=True)),
+        ("TASK_IDLE", State("TASK_IDLE", killable=False, idle=True)),
+        (
+            "(TASK_INTERRUPTIBLE|TASK_FREEZABLE)",
+            State("TASK_INTERRUPTIBLE", killable=True, interruptible=True, freezable=True),
+        ),
+        (
+            "TASK_UNINTERRUPTIBLE | \\\n\tTASK_FREEZABLE",
+            State("TASK_UNINTERRUPTIBLE", killable=False, freezable=True),
+        ),
+        ("0x102", State("TASK_KILLABLE", killable=True)),
+        ("TASK_RUNNING", State("TASK_RUNNING", killable=False)),
+        ("state", None),
+        ("x ? TASK_IDLE : TASK_KILLABLE", None),
+        ("TASK_NOBODY", None),
+        ("TASK_UNINTERRUPTIBLE & ~x", None),
+        ("0x8", None),
+        ("", None),
+    ],
+)
+def test_state(tmp_path: Path, expression: str, state: State | None) -> None:
+    assert states(tmp_path).state(expression) == state
+
+
+def test_before_there_was_a_flag_for_the_freezer(tmp_path: Path) -> None:
+    assert states(tmp_path, OLD).state("TASK_IDLE") == State("TASK_IDLE", killable=False, idle=True)
+    assert states(tmp_path, OLD).state("TASK_IDLE | TASK_FREEZABLE") is None
+
+
+def test_a_definition_that_goes_round(tmp_path: Path) -> None:
+    found = states(tmp_path, "#define TASK_A (TASK_B)\n#define TASK_B (TASK_A)\n")
+    assert found.state("TASK_A") is None
+
+
+def test_no_header(tmp_path: Path) -> None:
+    assert States(Sources(Tree(write(tmp_path, {"fs/a.c": ""})), Index([]))).state("TASK_IDLE") is None
