@@ -107,7 +107,7 @@ class Events:
 
     def _raw(self, function: int) -> Iterator[Event]:
         parameters = self.sources.parameters(function)
-        for call in self._calls(function):
+        for call in self.calls(function):
             if call.through is not None:
                 continue
             if call.name in self.setters:
@@ -123,7 +123,7 @@ class Events:
                 yield Event("schedule", call.at, call.end, call.name)
         yield from self._written(function, parameters)
 
-    def _calls(self, function: int) -> Iterator[Call]:
+    def calls(self, function: int) -> Iterator[Call]:
         """Calls, and those that a macro makes of what it is given: LOCK_CONTENDED(sem, try, lock) calls lock(sem)."""
         for call in self.sources.calls(function):
             yield call

@@ -96,6 +96,19 @@ class Sleeps:
         """By name; several where a configuration or an architecture chooses between definitions."""
         return self._primitives
 
+    @property
+    def sleepers(self) -> Mapping[str, Sequence[Sleeper]]:
+        """Everything that sleeps, by its name: the primitives and what they are made of."""
+        return self._known
+
+    def takes_time(self, name: str) -> bool:
+        """Whether this is a scheduler that returns after a time."""
+        if name not in self.events.schedulers:
+            return False
+        functions = [one for one in self.index.defined(name).tolist() if not self.index.is_macro(one)]
+        declared = [self.sources.declarations(one)[:1] for one in functions]
+        return any(one and one[0] != "void" and "struct" not in one[0] for one in declared)
+
     def candidates(self) -> list[int]:
         """Functions that can have points."""
         names = {*self._primitives, *self.events.setters, *self.events.schedulers}

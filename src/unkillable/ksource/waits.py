@@ -1,0 +1,79 @@
+"""The list of ways to sleep that a tree offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+from unkillable.ksource.flatten import Flatten
+from unkillable.ksource.load import load
+from unkillable.ksource.sleeps import Primitive, Sleeps
+from unkillable.ksource.sources import Sources
+from unkillable.ksource.traits import Written, traits
+from unkillable.ksource.tree import Tree
+from unkillable.ksource.waits_types import Traits, Wait, WaitChange, Waits
+
+_SCOPE = ("include", "kernel", "mm", "fs", "block", "lib", "ipc", "init")
+"""Where waits that everybody uses are defined."""
+
+
+def waits(tree: Tree, progress: Callable[[float], None] | None = None) -> Waits:
+    """All primitives of a tree."""
+    index = load(tree, [name for name in _SCOPE if (tree.root / name).is_dir()], progress=progress)
+    sources = Sources(tree, index)
+    return Waits(
+        kernel=tree.version,
+        primitives=tuple(_listed(Sleeps(index, sources), sources)),
+        skipped=tuple(tree.skipped),
+    )
+
+
+def _listed(sleeps: Sleeps, sources: Sources) -> list[Wait]:
+    flatten = Flatten(sources, sleeps.events, sleeps.sleepers)
+    found = [_wait(ones, sources, flatten, sleeps) for ones in sleeps.primitives().values()]
+    return sorted(found, key=lambda one: (one.family, one.file, one.line, one.name))
+
+
+def _wait(ones: Sequence[Primitive], sources: Sources, flatten: Flatten, sleeps: Sleeps) -> Wait:
+    # A macro in a header is what a caller sees of it.
+    first = min(ones, key=lambda one: (one.file != one.header, one.file, one.line))
+    state = first.state if len({one.state for one in ones}) == 1 else None
+    parameters = sources.parameters(first.function)
+    callers = first.parameter is not None
+    written = Written(flatten.text(first.function), parameters, state, sleeps.takes_time)
+    return Wait(
+        name=first.name,
+        file=first.file,
+        line=first.line,
+        family=PurePosixPath(first.header).stem,
+        kind="macro" if sources.index.is_macro(first.function) else "function",
+        task_state="caller" if callers else state.name if state else None,
+        traits=traits(written),
+        wakes_on_sigkill=None if callers or state is None else state.killable,
+        via=first.via,
+        others=tuple(f"{one.file}:{one.line}" for one in ones if one is not first),
+    )
+
+
+def changes(before: Waits, after: Waits) -> tuple[WaitChange, ...]:
+    """What differs, by name; a definition that only moved is no change."""
+    old = {one.name: one for one in before.primitives}
+    new = {one.name: one for one in after.primitives}
+    found = [WaitChange("appeared", new[name]) for name in new if name not in old]
+    found += [WaitChange("vanished", old[name]) for name in old if name not in new]
+    for name in new:
+        if name in old and (what := _differences(old[name], new[name])):
+            found.append(WaitChange("changed", new[name], what))
+    return tuple(sorted(found, key=lambda one: (one.kind, one.wait.family, one.wait.name)))
+
+
+def _differences(old: Wait, new: Wait) -> tuple[str, ...]:
+    states = (old.task_state or "not known", new.task_state or "not known")
+    return (
+        *((f"task_state {states[0]} -> {states[1]}",) if states[0] != states[1] else ()),
+        *(
+            f"traits {'+' if getattr(new.traits, name) else '-'}{name}"
+            for name in Traits.__struct_fields__
+            if getattr(old.traits, name) != getattr(new.traits, name)
+        ),
+    )
