@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from unkillable.diagnosis.types import KINDS, Diagnosis
+from unkillable.ksource import audit_types
 from unkillable.lab import setup, table_types, types
 
 __all__ = ["DOCUMENTS", "IDENT", "Document", "file_name", "generate", "json_schema", "to_json"]
@@ -40,6 +41,7 @@ DOCUMENTS = {
     "diagnosis": Document(IDENT, Diagnosis, "unkillable diagnose"),
     "reproduction": Document("unkillable.reproduction/1", types.Reproduction, "unkillable reproduce"),
     "comparison": Document("unkillable.comparison/1", table_types.Comparison, "unkillable compare"),
+    "audit": Document("unkillable.audit/1", audit_types.Audit, "unkillable audit"),
 }
 
 _CONFIDENCE = ("high", "medium", "low")
@@ -65,6 +67,9 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Module", "decompressors"): ("single", "multi", "percpu"),
     ("Workload", "kind"): ("churn", "hog", "mix", "threads", "command"),
     ("Emulator", "accelerator"): ("auto", "kvm", "tcg"),
+    ("Site", "rank"): audit_types.RANKS,
+    ("Site", "kind"): audit_types.KINDS,
+    ("Change", "kind"): audit_types.CHANGES,
 }
 """Strings that are one of a list."""
 
