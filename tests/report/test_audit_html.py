@@ -75,8 +75,8 @@ def test_it_says_everything() -> None:
     page = Page(PAGES["audit"]())
     seen = " ".join(page.everything().split())
     for words in (
-        "6.1.192 fs/toyfs", "1 sleep that SIGKILL does not wake can be reached from a page fault; at it a holder",
-        "Sleeps in wait_event, TASK_UNINTERRUPTIBLE, for toyfs_cache.queue.", "line 77 <b>", "From page fault",
+        "6.1.192 fs/toyfs", "1 sleep that SIGKILL does not wake can be reached from a page fault; there a holder",
+        "Sleeps in wait_event, TASK_UNINTERRUPTIBLE, for toyfs_cache.queue.", "line 77 <b>", "From a page fault",
         "address_space_operations.read_folio toyfs_read mm/readahead.c:181", "Also from read(2)", "memalloc_nofs_save",
         "toyfs_fill fs/toyfs/cache.c:90\N{EN DASH}120", "bio_alloc(n, GFP_NOIO) waits for memory, may not call the OOM killer",
         "waits for memory or not, as its caller says", "wait_event_killable , as otherfs_get does fs/otherfs/cache.c:40",

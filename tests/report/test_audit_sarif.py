@@ -30,7 +30,7 @@ def test_findings_are_results_with_their_rules() -> None:
     assert place["region"] == {"startLine": 77}
     assert red["partialFingerprints"] == {"sleep/v1": "65a91301f29dc6f0"}
     assert (
-        "Reached from page fault. Follow wait_event_killable, as otherfs_get does" in red["message"]["text"]
+        "Reached from a page fault. Follow wait_event_killable, as otherfs_get does" in red["message"]["text"]
     )
     assert "baselineState" not in red
 

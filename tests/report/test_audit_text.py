@@ -26,11 +26,11 @@ def said(audit, **more) -> str:
         ),
         (
             (given.site(),),
-            "1 sleep that SIGKILL does not wake can be reached from a page fault; at it a holder may wait for memory",
+            "1 sleep that SIGKILL does not wake can be reached from a page fault; there a holder may wait for memory",
         ),
         (
             (given.site(), given.AMBER),
-            "1 sleep that SIGKILL does not wake can be reached from a page fault; at it a holder may wait for memory; 1 more from elsewhere",
+            "1 sleep that SIGKILL does not wake can be reached from a page fault; there a holder may wait for memory; 1 more from elsewhere",
         ),
         (
             (given.site(), given.site(rank="amber")),
@@ -63,7 +63,7 @@ def test_a_finding_in_full() -> None:
     ]
     seen = said(given.audit())
     for words in (
-        "page fault: filemap_fault -> read_pages -> (address_space_operations.read_folio) toyfs_read -> toyfs_get",
+        "from a page fault: filemap_fault -> read_pages -> (address_space_operations.read_folio) toyfs_read -> toyfs_get",
         "also from: read(2)",
         "in the scope of memalloc_nofs_save",
         "held by toyfs_fill (fs/toyfs/cache.c:90-120), which asks for memory:",

@@ -31,6 +31,12 @@ TOOLS = (
         "diagnose --vmcore and --qmp: memory dumps and running guests",
         "pip install 'unkillable[drgn]'",
     ),
+    Tool(
+        "numpy",
+        "module",
+        "audit: the tables of a kernel tree's functions and calls",
+        "pip install 'unkillable[source]'",
+    ),
     Tool("dot", "program", "drawing the graph that --format dot prints", "apt-get install graphviz"),
     Tool("chromium", "program", "the browser tests of the HTML report", "apt-get install chromium"),
     Tool("rg", "program", "the yardstick of the benchmarks (make bench)", "apt-get install ripgrep"),

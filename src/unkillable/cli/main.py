@@ -25,6 +25,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.compare",
         "What helps?  The same reproduction with variations, as a table.",
     ),
+    "audit": (
+        "unkillable.cli.audit",
+        "Which sleeps can a killed task be stuck in?  Reads a kernel's source tree.",
+    ),
     "doctor": (
         "unkillable.cli.doctor",
         "What is missing on this machine: each optional tool, and how to install it.",

@@ -8,11 +8,12 @@ import click
 
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
-@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison"]))
+@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison", "audit"]))
 def command(document: str) -> None:
     """Print the JSON Schema of DOCUMENT.
 
-    `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`.
+    `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`, `audit`
+    that of `audit`.
     """
     from unkillable.report.schema import json_schema
 

@@ -79,7 +79,10 @@ def _site(
         steps = " ".join(words.step(step, not number) for number, step in enumerate(one.path))
         detour = " (only by another file system or driver)" if one.detour else ""
         lines += wrap(
-            f"{_source(words.first_entry(one, entries))}{detour}: {clean(steps)}", f"{indent}  ", wide, indent
+            f"from {_source(words.first_entry(one, entries))}{detour}: {clean(steps)}",
+            f"{indent}  ",
+            wide,
+            indent,
         )
     also = words.others(one, entries)
     if also:

@@ -37,7 +37,13 @@ KIND = {
 
 SCOPES = {"nofs": "memalloc_nofs_save", "noio": "memalloc_noio_save"}
 
-_FROM = {"fault": "a page fault"}
+_FROM = {
+    "fault": "a page fault",
+    "lookup": "open(2) or stat(2)",
+    "reclaim": "direct reclaim",
+    "write": "write(2) or fsync(2)",
+}
+"""Entries whose title is too long for a sentence, or needs an article there."""
 _MOST_NAMED = 3
 _NAME = 200
 """Characters of a name: whatever a file holds, a line of the report is one that can be read."""
@@ -71,9 +77,8 @@ def headline(audit: Audit) -> str:
     text = (
         f"{where(audit)}: {len(reached):,} {does} can be reached from {_from(first) if first else 'an entry'}"
     )
-    text += (
-        f"; at {red if red < len(reached) or red > 1 else 'it'} a holder may wait for memory" if red else ""
-    )
+    if red:
+        text += f"; {'there' if len(reached) == 1 else f'at {red:,}'} a holder may wait for memory"
     if len(reached) < len(found):
         text += f"; {len(found) - len(reached):,} more from elsewhere"
     return text + accepted
@@ -124,13 +129,14 @@ def step(one: Step, first: bool = False) -> str:
 
 def others(site: Site, entries: Sequence[EntryPoint]) -> str:
     """Entries besides the one whose path is shown."""
-    titles = {one.key: one.title for one in entries}
-    return ", ".join(titles.get(key, key) for key in site.entries[1:])
+    names = {one.key: _from(one) for one in entries}
+    return ", ".join(names.get(key, key) for key in site.entries[1:])
 
 
 def first_entry(site: Site, entries: Sequence[EntryPoint]) -> str:
-    titles = {one.key: one.title for one in entries}
-    return titles.get(site.entries[0], site.entries[0]) if site.entries else ""
+    """The entry whose path is shown."""
+    names = {one.key: _from(one) for one in entries}
+    return names.get(site.entries[0], site.entries[0]) if site.entries else ""
 
 
 def held(holder: Holder) -> str:
@@ -161,8 +167,9 @@ def coverage(audit: Audit) -> str:
     text = f"{read.files:,} files, {read.functions:,} functions and {read.calls:,} calls read in {read.seconds:.1f} s"
     if audit.configuration:
         text += f"; without what {cut(audit.configuration, _NAME)} leaves out"
-    text += f". {count(read.unknown_pointers, 'call')} through pointers with unknown targets: what only they reach is missing."
-    return text
+    if read.unknown_pointers:
+        text += f". {count(read.unknown_pointers, 'call')} through pointers with unknown targets: what only they reach is missing"
+    return f"{text}."
 
 
 def change(one: Change) -> str:

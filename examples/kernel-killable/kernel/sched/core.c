@@ -1,0 +1,4 @@
+void schedule(void)
+{
+	__schedule(0);
+}

@@ -1,0 +1,3 @@
+void handle_irq(void)
+{
+}

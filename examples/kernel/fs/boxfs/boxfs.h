@@ -1,0 +1,5 @@
+struct box_cache {
+	struct wait_queue_head queue;
+	struct mutex lock;
+	int unused;
+};
