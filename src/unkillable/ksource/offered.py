@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from unkillable.ksource.sources import Sources
 
-_DECLARED = re.compile(r"^(?:[A-Za-z_][\w \t*]*?[ \t*])?(\w+)[ \t]*\(", re.MULTILINE)
-"""A declaration begins at the beginning of its line, with its type or behind it; calls are indented."""
+_DECLARED = re.compile(r"^(?!asmlinkage\b)(?:[A-Za-z_][\w \t*/]*?[ \t*/])?(\w+)[ \t]*\(", re.MULTILINE)
+"""A declaration begins at the beginning of its line, with its type (a comment may be in it) or behind it; calls are
+indented.  A system call is offered to programs, not to the kernel's code."""
 
 
 class Offered:

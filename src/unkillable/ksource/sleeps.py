@@ -8,19 +8,18 @@ these the ones that headers offer are the primitives; all other sleeps are sites
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 
-from unkillable.ksource import releases
 from unkillable.ksource.events import Event, Events, Sleeper
 from unkillable.ksource.index import Index
 from unkillable.ksource.offered import Offered
 from unkillable.ksource.sources import Sources
 from unkillable.ksource.states import State, States
+from unkillable.ksource.wrappers import Wrappers
 
 _SHARED = ("kernel", "mm", "block", "lib", "fs", "include", "init", "ipc")
 """Directories whose functions can be primitives; below fs/ and drivers/ everything that sleeps is somebody's own."""
@@ -28,10 +27,6 @@ _OWN = ("fs", "mm", "block")
 """Of these the files themselves, not the directories below."""
 _SCHEDULERS = ("kernel/sched", "kernel/time", "include/linux")
 """Where functions that call schedule() in their caller's state are looked for; elsewhere such a call is a preemption point."""
-_TAIL = 4
-"""Calls that a wrapper may make after the sleep: it takes what it waited for, counts, returns."""
-_LINES = 60
-_WORD = re.compile(r"[A-Za-z_]\w*")
 _ROUNDS = 6
 """Wrappers around wrappers that are followed; down_read is the fourth."""
 
@@ -77,6 +72,7 @@ class Sleeps:
         self.states = States(sources)
         self.events = Events(index, sources, self.states)
         self.offered = Offered(sources)
+        self.wrappers = Wrappers(index, sources, self.events)
         self._known: dict[str, list[Sleeper]] = defaultdict(list)
         self._sleepers: dict[int, Sleeper] = {}
         self._schedulers()
@@ -177,7 +173,9 @@ class Sleeps:
             for function in sorted({*self.index.callers(names).tolist(), *handed}):
                 if function not in self._sleepers and self._shared(function):
                     called = [one for one in self.events.of(function) if one.kind == "sleep"]
-                    if called and (self.index.is_macro(function) or self._is_wrapper(function, called)):
+                    if called and (
+                        self.index.is_macro(function) or self.wrappers.wraps(function, called, self._known)
+                    ):
                         found[function] = _agreed(function, called)
             if not found:
                 return
@@ -193,34 +191,6 @@ class Sleeps:
         self.events.sleepers = self._known
         self.events.forget()
 
-    def _is_wrapper(self, function: int, called: list[Event]) -> bool:
-        """Whether a function waits for what it is given, or for something on its stack, and does hardly more than that."""
-        if not self._is_small(function):
-            return False
-        last = max(one.end for one in called)
-        # What takes a lock for its caller does not give it back.
-        gives = {releases.release(one.name) for one in called}
-        after = [
-            one for one in self.sources.calls(function) if one.at >= last and one.name.lower() == one.name
-        ]
-        if len(after) > _TAIL or not gives.isdisjoint(one.name for one in self.sources.calls(function)):
-            return False
-        words = {word for one in called for word in _WORD.findall(one.queue or "")}
-        return not words or any(self._is_given(function, word) for word in words)
-
-    def _is_given(self, function: int, word: str) -> bool:
-        """Whether this is a parameter, made from one, or on the function's own stack."""
-        code, parameters = self.sources.code(function), self.sources.parameters(function)
-        if word in parameters or re.search(rf"ONSTACK\w*\(\s*{word}\b|\bstruct\s+\w+\s+{word}\s*[;,=]", code):
-            return True
-        made = re.search(rf"\b{word}\s*=(?!=)([^;]*);", code)
-        return made is not None and not set(_WORD.findall(made[1])).isdisjoint(parameters)
-
-    def _is_small(self, function: int) -> bool:
-        begin, end = self.sources.span(function)
-        text = self.sources.text(self.index.path(function))
-        return self.index.is_macro(function) or text.line(end) - text.line(begin) <= _LINES
-
     def _offer(self) -> dict[str, tuple[Primitive, ...]]:
         self.offered.look_for(self._known)
         found: defaultdict[str, list[Primitive]] = defaultdict(list)
@@ -229,7 +199,9 @@ class Sleeps:
             header = path if self.offered.public(path) else self.offered.header(name)
             if header is None or (self.index.is_static(function) and header != path):
                 continue
-            if sleeper.called is None and not self._is_small(function):
+            if sleeper.called is None and not (
+                self.wrappers.is_small(function) and self.wrappers.is_light(function, self._known)
+            ):
                 continue
             via = self._via(sleeper)
             found[name].append(
