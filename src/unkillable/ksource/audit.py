@@ -175,7 +175,7 @@ class Auditor:
             killable=killable,
             open_coded=point.open_coded,
             rank=_rank(killable, bool(way.led), bool(holders) and self._counts(way.led)),
-            kind=self._kind(point),
+            kind=kind(point, self.sleeps),
             queue=point.queue,
             resource=sleep.resource.key or None,
             entries=tuple(entry.key for entry in way.led),
@@ -214,12 +214,14 @@ class Auditor:
         asked = {one.key for one in self.entries}
         return FAULT in {one.key for one in led} or FAULT not in asked
 
-    def _kind(self, point: Point) -> str:
-        ones = self.sleeps.primitives().get(point.primitive or "", ())
-        return kind_of(ones[0].name, ones[0].header) if ones else "queue" if point.queue else "other"
-
     def _folder(self, function: int) -> str:
         return self.index.path(function).rpartition("/")[0]
+
+
+def kind(point: Point, sleeps: Sleeps) -> str:
+    """What kind of thing is waited for: one of audit_types.KINDS."""
+    ones = sleeps.primitives().get(point.primitive or "", ())
+    return kind_of(ones[0].name, ones[0].header) if ones else "queue" if point.queue else "other"
 
 
 def _rank(killable: bool | None, led: bool, red: bool) -> str:

@@ -71,6 +71,8 @@ class Resource(msgspec.Struct, frozen=True):
     """Resources a holder may need before it lets go."""
     unbounded: bool = False
     """A holder may never finish by itself."""
+    members: tuple[str, ...] = ()
+    """What it is in a catalogue that was made from source: structure.member, or a pattern with `*`."""
     note: str | None = None
     cite: tuple[Cite, ...] = ()
 

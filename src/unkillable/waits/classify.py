@@ -10,6 +10,8 @@ import msgspec
 from unkillable.versions import within
 from unkillable.waits import states
 from unkillable.waits.catalogue import Catalogue, Entry, Internal, Names, Resource, Site, load
+from unkillable.waits.generated import Generated, nearest, of
+from unkillable.waits.own import Own
 
 # Layers of `internals.toml` that lie between the scheduler and the sleeper.
 _ASLEEP = frozenset(
@@ -61,10 +63,11 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Classifier:
-    """A catalogue prepared for look-ups."""
+    """A catalogue prepared for look-ups, with what was found in the source of the log's own kernel or one like it."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, generated: Generated | None = None) -> None:
         self.catalogue = catalogue
+        self.own = Own(catalogue, generated) if generated is not None else None
         self.internals = Names([(row.name, row) for row in catalogue.internals])
         self.sites = Names([(row.function, row) for row in catalogue.sites])
         self.known: dict[object, Wait] = {}
@@ -80,6 +83,9 @@ class Classifier:
 
     def internal(self, function: str) -> Internal | None:
         rows = self.internals.get(function)
+        # submit_bio_wait is a way to sleep in the source, and in a report the one that waits for the device.
+        if not rows and self.own is not None and not self.sites.get(function):
+            return self.own.internal(function)
         return rows[0] if rows else None
 
     def site(
@@ -96,6 +102,8 @@ class Classifier:
             for row in self.sites.get(function)
             if within(version, row.since, row.until) and (row.under is None or row.under in path)
         ]
+        if self.own is not None:
+            rows = self.own.sites(function, rows)
         if not rows:
             return None
         printed = states.from_letter(letter)
@@ -184,10 +192,13 @@ class Classifier:
                 if not _sleeps(self._skip(names[index:])[1]):  # __schedule, preempt_schedule: preempted
                     return names[index:]
                 for place in range(index + 1, min(index + _GUESS_DEPTH, len(names))):
-                    if self.sites.get(names[place]) and self.internal(names[place]) is None:
+                    if self._known_site(names[place]) and self.internal(names[place]) is None:
                         return [name, *names[place:]]
                 return names[index:]
         return names
+
+    def _known_site(self, function: str) -> bool:
+        return bool(self.sites.get(function)) or (self.own is not None and self.own.knows(function))
 
     def _skip(self, names: Sequence[str]) -> tuple[int, list[Internal]]:
         """Index of the first frame that is no internal, and the internals crossed."""
@@ -269,7 +280,11 @@ _RECLAIM = frozenset(
 )
 
 
+def classifier(version: str | None = None) -> Classifier:
+    """The classifier for a kernel, with the bundled catalogue that is nearest to it."""
+    return _classifier(nearest(version))
+
+
 @cache
-def classifier() -> Classifier:
-    """The classifier of the package's own catalogue."""
-    return Classifier(load())
+def _classifier(version: str | None) -> Classifier:
+    return Classifier(load(), of(version) if version is not None else None)
