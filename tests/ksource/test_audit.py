@@ -71,6 +71,16 @@ def test_red_for_a_holder_that_may_wait_for_memory(root: Path) -> None:
     assert one.convention.primitive == "rest_killable"
 
 
+def test_a_scope_takes_the_right_to_kill(root: Path) -> None:
+    path = root / "fs/box/box.c"
+    path.write_text(path.read_text().replace("GFP_NOIO", "GFP_KERNEL"))
+    (holder,) = site(audited(root, "fs/box"), "take").holders
+    assert [(each.waits, each.kills, each.scope) for each in holder.allocations] == [(True, False, ("nofs",))]
+    (root / "mm/filemap.c").write_text(FILES["mm/filemap.c"].replace("memalloc_nofs_save();", ""))
+    (holder,) = site(audited(root, "fs/box"), "take").holders
+    assert [(each.waits, each.kills, each.scope) for each in holder.allocations] == [(True, True, ())]
+
+
 def test_lock_held_over_an_allocation(root: Path) -> None:
     one = site(audited(root, "fs/box"), "fill")
     assert (one.rank, one.resource, one.kind) == ("red", "box.guard", "lock")

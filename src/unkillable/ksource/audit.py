@@ -26,7 +26,7 @@ from unkillable.ksource.index import Index
 from unkillable.ksource.kinds import kind_of
 from unkillable.ksource.load import load
 from unkillable.ksource.resources import Resource, Resources
-from unkillable.ksource.scopes import Scopes
+from unkillable.ksource.scopes import NO_KILL, Scopes
 from unkillable.ksource.sleeps import Point, Sleeps
 from unkillable.ksource.sources import Sources
 from unkillable.ksource.tree import Tree
@@ -164,7 +164,7 @@ class Auditor:
         holders: tuple[Holder, ...] = ()
         group = taken.get((self._folder(function), sleep.resource.key))
         if killable is False and way.led and group is not None:
-            holders = self.holders.find(group)
+            holders = tuple(self._scoped(one) for one in self.holders.find(group))
         name, file = self.index.name(function), self.index.path(function)
         return Site(
             file=file,
@@ -188,6 +188,21 @@ class Auditor:
             else None,
             fingerprint=_fingerprint(file, name, sleep.resource.key or point.primitive or "schedule"),
         )
+
+    def _scoped(self, holder: Holder) -> Holder:
+        """GFP_KERNEL may not call the OOM killer between memalloc_nofs_save() and its restore, which a fault runs in."""
+        nodes = [
+            one for one in self.index.defined(holder.function).tolist() if self.index.path(one) == holder.file
+        ]
+        steps = [way.reach.path(one) for one in nodes for way in (self.ways.to(one),) if way.reach]
+        scope = {name for path in steps for name in self.scopes.on(path)}
+        if not scope & NO_KILL:
+            return holder
+        allocations = (
+            msgspec.structs.replace(one, kills=False, scope=tuple(sorted(scope))) if one.kills else one
+            for one in holder.allocations
+        )
+        return msgspec.structs.replace(holder, allocations=tuple(allocations))
 
     def _path(self, calls: Sequence[Call]) -> tuple[Step, ...]:
         """Functions only: a slot between two of them is said with the second."""

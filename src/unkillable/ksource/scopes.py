@@ -11,6 +11,8 @@ import numpy as np
 
 from unkillable.ksource.graph import Graph, Step
 
+NO_KILL = frozenset(("nofs", "noio"))
+"""Scopes that take __GFP_FS from every allocation, and with it the right to call the OOM killer."""
 _SAVE = re.compile(r"memalloc_(\w+)_save\Z")
 
 

@@ -153,7 +153,10 @@ _KILLS = {True: "may call the OOM killer", False: "may not call the OOM killer",
 
 def allocation(one: Allocation) -> str:
     """What asking for memory means."""
-    return ", ".join(filter(None, (_WAITS[one.waits], _KILLS[one.kills] if one.waits is not False else "")))
+    kills = _KILLS[one.kills] if one.waits is not False else ""
+    if one.scope:
+        kills += f" in the scope of {', '.join(SCOPES.get(name, name) for name in one.scope)}"
+    return ", ".join(filter(None, (_WAITS[one.waits], kills)))
 
 
 def rest(audit: Audit) -> dict[str, int]:
