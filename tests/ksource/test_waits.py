@@ -82,10 +82,89 @@ def test_traits(tmp_path: Path, name: str, expected: set[str]) -> None:
     assert names(found(tmp_path, {**FILES, "include/linux/more.h": MORE})[name].traits) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "role", "expected"),
+    [
+        ("put_state", "state", set()),
+        ("enter", "state", set()),
+        ("enter_alone", "state", {"exclusive"}),
+        ("schedule", "schedule", set()),
+        ("schedule_for", "schedule", {"timeout"}),
+        ("rest", "sleep", set()),
+    ],
+)
+def test_what_sleeps_are_written_out_with(tmp_path: Path, name: str, role: str, expected: set[str]) -> None:
+    code = FILES["kernel/sched/lounge.c"] + (
+        "void enter_alone(struct lounge *lounge, struct guest *guest, int state)\n{\n"
+        "\tguest->flags |= WQ_FLAG_EXCLUSIVE;\n\tput_state(state);\n}\n"
+    )
+    header = FILES["include/linux/lounge.h"] + (
+        "extern void enter_alone(struct lounge *lounge, struct guest *guest, int state);\n"
+    )
+    rows = found(tmp_path, {**FILES, "kernel/sched/lounge.c": code, "include/linux/lounge.h": header})
+    assert (rows[name].role, names(rows[name].traits)) == (role, expected)
+
+
+BEHAVIOURS = """\
+static int common(struct lounge *lounge, int state, enum how how)
+{
+	if (how == ALONE) {
+		guest.flags = WQ_FLAG_EXCLUSIVE;
+		guest.more = 1;
+	}
+	put_state(state);
+	schedule();
+}
+int wait_alone(struct lounge *lounge) { return common(lounge, TASK_KILLABLE, ALONE); }
+int wait_together(struct lounge *lounge) { return common(lounge, TASK_KILLABLE, TOGETHER); }
+static int tried(struct lounge *lounge, bool try)
+{
+	if (try)
+		return 0;
+	put_state(TASK_UNINTERRUPTIBLE);
+	schedule();
+}
+int really(struct lounge *lounge) { return tried(lounge, false); }
+int only_tries(struct lounge *lounge) { return tried(lounge, true); }
+int pause_ms(int ms)
+{
+	long ticks = ms_to_ticks(ms) + 1;
+
+	while (ticks)
+		ticks = doze(ticks);
+}
+int pause_always(struct lounge *lounge)
+{
+	long ticks = 100;
+
+	while (ticks)
+		ticks = doze(ticks);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("wait_alone", {"exclusive", "killable"}),
+        ("wait_together", {"killable"}),
+        ("really", set()),
+        ("only_tries", None),
+        ("pause_ms", {"timeout"}),
+        ("pause_always", None),
+    ],
+)
+def test_constants_that_are_handed_on(tmp_path: Path, name: str, expected: set[str] | None) -> None:
+    header = "".join(f"extern int {one}(int x);\n" for one in
+                     ("wait_alone", "wait_together", "really", "only_tries", "pause_ms", "pause_always"))  # fmt: skip
+    rows = found(tmp_path, {**FILES, "kernel/how.c": BEHAVIOURS, "include/linux/how.h": header})
+    assert (names(rows[name].traits) if name in rows else None) == expected
+
+
 def test_a_row(tmp_path: Path) -> None:
     assert found(tmp_path, FILES)["rest_killable"] == Wait(
         name="rest_killable", file="include/linux/lounge.h", line=21, family="lounge", kind="macro",
-        task_state="TASK_KILLABLE", traits=Traits(killable=True), wakes_on_sigkill=True, via=("___rest", "cmd"),
+        task_state="TASK_KILLABLE", traits=Traits(killable=True), wakes_on_sigkill=True, via=("___rest", "schedule"),
     )  # fmt: skip
     rows = found(tmp_path, FILES)
     assert (rows["rest_in"].task_state, rows["rest_in"].wakes_on_sigkill) == ("caller", None)
@@ -139,9 +218,24 @@ def test_linux_is_as_people_read_it(linux) -> None:
                 continue
             if (one.task_state, one.line) != (row["state"], row.get("line", one.line)):
                 wrong.append(f"{family}: {name} is {one.task_state} at {one.line}, not {row}")
+            if one.role != row.get("role", "sleep"):
+                wrong.append(f"{family}: {name} is a {one.role}")
             if "traits" in row and names(one.traits) != set(row["traits"]):
                 wrong.append(f"{family}: {name} has {sorted(names(one.traits))}, not {sorted(row['traits'])}")
     assert wrong == []
+
+
+NO_SLEEPS = """mutex_trylock down_trylock down_read_trylock down_write_trylock try_wait_for_completion percpu_down_read_trylock
+    sb_start_write_trylock folio_trylock filemap_read vfs_read iget_locked sys_nanosleep finish_wait""".split()
+"""What only tries, or works and sleeps meanwhile."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("linux", EXPECTED, indirect=True)
+def test_what_is_no_way_to_sleep(linux) -> None:
+    _, rows = linux
+    assert [name for name in NO_SLEEPS if name in rows] == []
 
 
 @pytest.mark.slow

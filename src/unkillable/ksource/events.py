@@ -154,6 +154,8 @@ class Events:
         results: set[tuple[State | None, int | None]] = set()
         statements: set[int] = set()
         for sleeper in self.sleepers[call.name]:
+            if self._returns_first(sleeper.function, call.arguments):
+                continue
             if sleeper.statements:
                 given = [call.arguments[one] for one in sleeper.statements if one < len(call.arguments)]
                 handed = {
@@ -181,6 +183,17 @@ class Events:
         queue = call.arguments[0] if call.arguments else None
         return Event(
             "sleep", call.at, call.end, call.name, state, parameter, False, queue, tuple(sorted(statements))
+        )
+
+    def _returns_first(self, function: int, arguments: Sequence[str]) -> bool:
+        """Whether a function returns without sleeping because of a constant that it is given: __percpu_down_read(sem, true) only
+        tries."""
+        if "true" not in arguments:
+            return False
+        parameters, code = self.sources.parameters(function), self.sources.code(function)
+        return any(
+            one == "true" and re.search(rf"\bif\s*\(\s*{re.escape(parameter)}\s*\)\s*\{{?\s*return\b", code)
+            for parameter, one in zip(parameters, arguments, strict=False)
         )
 
     def _written(self, function: int, parameters: Sequence[str]) -> Iterator[Event]:

@@ -9,7 +9,7 @@ these the ones that headers offer are the primitives; all other sleeps are sites
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -96,6 +96,10 @@ class Sleeps:
     def sleepers(self) -> Mapping[str, Sequence[Sleeper]]:
         """Everything that sleeps, by its name: the primitives and what they are made of."""
         return self._known
+
+    def is_sleep(self, name: str) -> bool:
+        """Whether what is called by this name sleeps or calls the scheduler."""
+        return name in self._known or name in self.events.schedulers
 
     def takes_time(self, name: str) -> bool:
         """Whether this is a scheduler that returns after a time."""
@@ -196,8 +200,8 @@ class Sleeps:
         found: defaultdict[str, list[Primitive]] = defaultdict(list)
         for function, sleeper in self._sleepers.items():
             name, path = self.index.name(function), self.index.path(function)
-            header = path if self.offered.public(path) else self.offered.header(name)
-            if header is None or (self.index.is_static(function) and header != path):
+            header = self._header(function)
+            if header is None:
                 continue
             if sleeper.called is None and not (
                 self.wrappers.is_small(function) and self.wrappers.is_light(function, self._known)
@@ -217,6 +221,24 @@ class Sleeps:
                 )
             )
         return {name: tuple(ones) for name, ones in sorted(found.items())}
+
+    def _header(self, function: int) -> str | None:
+        """The header that offers a definition to everybody."""
+        path = self.index.path(function)
+        header = path if self.offered.public(path) else self.offered.header(self.index.name(function))
+        return None if self.index.is_static(function) and header != path else header
+
+    def offers(self, names: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+        """Of these names those that headers offer: definitions, each with its header."""
+        names = sorted(names)
+        self.offered.look_for(names)
+        found: dict[str, list[tuple[int, str]]] = {}
+        for name in names:
+            for function in self.index.defined(name).tolist():
+                header = self._header(function)
+                if header is not None:
+                    found.setdefault(name, []).append((function, header))
+        return found
 
     def _via(self, sleeper: Sleeper) -> tuple[str, ...]:
         """Names down to schedule()."""

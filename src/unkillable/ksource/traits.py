@@ -10,10 +10,11 @@ from unkillable.ksource.calls import Call, calls
 from unkillable.ksource.states import State
 from unkillable.ksource.waits_types import Traits
 
-_EXCLUSIVE = re.compile(
-    r"(?:(?:(\w+)\s*==\s*)?\(?\s*(\w+)\s*\)?\s*\?\s*|if\s*\(\s*(\w+)\s*\)\s*[^;{]*?\|?=\s*|\|?=\s*)WQ_FLAG_EXCLUSIVE\b"
-)
-"""exclusive ? WQ_FLAG_EXCLUSIVE : 0; behavior == EXCLUSIVE ? ...; if (exclusive) flags |= ...; flags |= ..."""
+_EXCLUSIVE = re.compile(r"(\(?[^(){};,?]*\)?)\s*\?\s*WQ_FLAG_EXCLUSIVE\b|(?<!&)(?<!~)=\s*WQ_FLAG_EXCLUSIVE\b")
+"""condition ? WQ_FLAG_EXCLUSIVE : 0, or flags = WQ_FLAG_EXCLUSIVE, also with |=."""
+_GUARD = re.compile(r"\bif\s*\(([^(){};]*)\)\s*\{?[^(){};]*\Z")
+"""What must hold for the statement behind it."""
+_COMPARED = re.compile(r"\(*\s*(\w+)\s*([!=]=)\s*(\w+)\s*\)*\Z")
 _SWAIT = re.compile(r"\bstruct\s+swait_queue\b|\bDECLARE_SWAITQUEUE\b")
 _FREEZER = re.compile(r"\b(?:freezable_schedule\w*|freezer_do_not_count|try_to_freeze)\s*\(")
 """How a sleep was made freezable before TASK_FREEZABLE (Linux 6.1)."""
@@ -30,6 +31,8 @@ class Written(NamedTuple):
     state: State | None
     timed: Callable[[str], bool]
     """Whether a name is a scheduler that takes a time."""
+    sleeps: Callable[[str], bool]
+    """Whether what is called by a name sleeps: it returns the time that is left."""
 
 
 def traits(one: Written) -> Traits:
@@ -79,9 +82,9 @@ def _from_parameter(one: Written, argument: str) -> bool:
     if words & later:
         return True
     for word in words:
-        # Not by what a call returns: the time that is left is given back by the same variable.
-        for given in re.findall(rf"\b{re.escape(word)}\s*=(?!=)([^;()]*);", one.text):
-            if _words(given) & later:
+        for given in re.findall(rf"\b{re.escape(word)}\s*=(?!=)([^;]*);", one.text):
+            # The time that is left is given back by the same variable: timeout = schedule_timeout(timeout).
+            if _words(given) & later and not any(map(one.sleeps, _words(given))):
                 return True
     return False
 
@@ -105,13 +108,18 @@ def _is_exclusive(text: str) -> bool:
     if _SWAIT.search(text):
         return True  # swake_up_one() wakes one, and there is no other kind of entry
     for match in _EXCLUSIVE.finditer(text):
-        compared, condition = match[1], match[2] or match[3]
-        if compared is not None:
-            if compared == condition:
-                return True
-        elif condition not in ("0", "false", "exclusive"):
+        guard = match if match[1] else _GUARD.search(text, max(match.start() - 200, 0), match.start())
+        if guard is None or _holds(guard[1]):
             return True
     return False
+
+
+def _holds(condition: str) -> bool:
+    """Whether a condition holds, with the constants that the primitive hands on in the place of parameters."""
+    compared = _COMPARED.match(condition.strip())
+    if compared is not None:  # behavior == EXCLUSIVE, for folio_wait_bit() SHARED == EXCLUSIVE
+        return (compared[1] == compared[3]) == (compared[2] == "==")
+    return condition.strip("() \t\n") not in ("0", "false", "exclusive")
 
 
 def _runs_a_parameter(one: Written) -> bool:

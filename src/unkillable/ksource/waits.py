@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+import msgspec
+
+from unkillable.ksource.calls import calls
 from unkillable.ksource.flatten import Flatten
 from unkillable.ksource.load import load
 from unkillable.ksource.sleeps import Primitive, Sleeps
@@ -31,6 +34,7 @@ def waits(tree: Tree, progress: Callable[[float], None] | None = None) -> Waits:
 def _listed(sleeps: Sleeps, sources: Sources) -> list[Wait]:
     flatten = Flatten(sources, sleeps.events, sleeps.sleepers)
     found = [_wait(ones, sources, flatten, sleeps) for ones in sleeps.primitives().values()]
+    found += [_part(ones, role, sources, flatten, sleeps) for role, ones in _parts(sleeps)]
     return sorted(found, key=lambda one: (one.family, one.file, one.line, one.name))
 
 
@@ -40,19 +44,71 @@ def _wait(ones: Sequence[Primitive], sources: Sources, flatten: Flatten, sleeps:
     state = first.state if len({one.state for one in ones}) == 1 else None
     parameters = sources.parameters(first.function)
     callers = first.parameter is not None
-    written = Written(flatten.text(first.function), parameters, state, sleeps.takes_time)
+    written = Written(flatten.text(first.function), parameters, state, sleeps.takes_time, sleeps.is_sleep)
     return Wait(
         name=first.name,
         file=first.file,
         line=first.line,
-        family=PurePosixPath(first.header).stem,
-        kind="macro" if sources.index.is_macro(first.function) else "function",
+        family=_family(first.header),
+        kind=_kind(first.function, sources),
         task_state="caller" if callers else state.name if state else None,
         traits=traits(written),
         wakes_on_sigkill=None if callers or state is None else state.killable,
-        via=first.via,
+        via=_via(first, written, sleeps),
         others=tuple(f"{one.file}:{one.line}" for one in ones if one is not first),
     )
+
+
+def _via(one: Primitive, written: Written, sleeps: Sleeps) -> tuple[str, ...]:
+    """The calls down to the scheduler: the one that is meant where a parameter stands for it."""
+    *names, last = one.via or ("",)
+    if last not in sleeps.events.schedulers:
+        called = (call.name for call in calls(written.text) if call.through is None)
+        last = next((name for name in called if name in sleeps.events.schedulers), last)
+    return (*names, last)
+
+
+def _parts(sleeps: Sleeps) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """What sleeps are written out with: role, and definitions with the header that offers them."""
+    for role, names in (("state", sleeps.events.setters), ("schedule", sleeps.events.schedulers)):
+        for name, ones in sleeps.offers(names).items():
+            if name not in sleeps.primitives():
+                yield role, ones
+
+
+def _part(
+    ones: Sequence[tuple[int, str]], role: str, sources: Sources, flatten: Flatten, sleeps: Sleeps
+) -> Wait:
+    index = sources.index
+    (first, header), *others = sorted(
+        ones, key=lambda one: (index.path(one[0]) != one[1], index.path(one[0]))
+    )
+    # A queue of another kind is told by the type of what is put into it, and a scheduler's time by its own parameter.
+    text = "\n".join((*sources.declarations(first), flatten.text(first)))
+    written = Written(text, sources.parameters(first), None, sleeps.takes_time, sleeps.is_sleep)
+    found = traits(written)
+    if role == "schedule" and sleeps.takes_time(index.name(first)):
+        found = msgspec.structs.replace(found, timeout=not found.hrtimeout)
+    return Wait(
+        name=index.name(first),
+        file=index.path(first),
+        line=index.line(first),
+        family=_family(header),
+        kind=_kind(first, sources),
+        task_state="caller",
+        traits=found,
+        wakes_on_sigkill=None,
+        others=tuple(f"{index.path(one)}:{index.line(one)}" for one, _ in others),
+        role=role,
+    )
+
+
+def _family(header: str) -> str:
+    return PurePosixPath(header).stem
+
+
+def _kind(function: int, sources: Sources) -> str:
+    return "macro" if sources.index.is_macro(function) else "function"
 
 
 def changes(before: Waits, after: Waits) -> tuple[WaitChange, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+KINDS = ("macro", "function")
+ROLES = ("sleep", "state", "schedule")
 CHANGES = ("appeared", "vanished", "changed")
 
 
@@ -31,7 +33,7 @@ class Wait(msgspec.Struct, frozen=True):
     family: str
     """The header that offers it, without its directory and ending: wait, mutex, completion, ..."""
     kind: str
-    """macro or function."""
+    """One of KINDS."""
     task_state: str | None
     """TASK_..., `caller` if a parameter decides; None if definitions disagree or it is not known."""
     traits: Traits
@@ -41,6 +43,9 @@ class Wait(msgspec.Struct, frozen=True):
     """The calls from it to schedule()."""
     others: tuple[str, ...] = ()
     """Further definitions, as file:line."""
+    role: str = "sleep"
+    """One of ROLES: `sleep` sleeps; `state` stores the state and may queue, its caller calls the scheduler; `schedule` sleeps in
+    the state that its caller has stored."""
 
 
 class WaitChange(msgspec.Struct, frozen=True):
