@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import cached_property
 
 from unkillable.ksource.sources import Sources
 
@@ -15,7 +15,6 @@ indented.  A system call is offered to programs, not to the kernel's code."""
 class Offered:
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-        self._headers: dict[str, str] = {}
 
     @staticmethod
     def public(path: str) -> bool:
@@ -24,18 +23,20 @@ class Offered:
             path.startswith("include/") or (path.startswith("arch/") and "/include/" in path)
         )
 
-    def look_for(self, names: Iterable[str]) -> None:
-        """Searches all public headers once for these names."""
-        wanted = set(names)
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        """Name to the header that declares it, of several that in include/linux."""
+        found: dict[str, str] = {}
         paths = [path for path in self.sources.index.paths if self.public(path) and "/uapi/" not in path]
         for path in sorted(paths, key=lambda path: (not path.startswith("include/linux/"), path)):
             try:
                 raw = (self.sources.tree.root / path).read_bytes().decode("latin-1")
             except OSError:
                 continue
-            for name in wanted.intersection(_DECLARED.findall(raw)):
-                self._headers.setdefault(name, path)
+            for name in _DECLARED.findall(raw):
+                found.setdefault(name, path)
+        return found
 
     def header(self, name: str) -> str | None:
-        """The header that declares a name, of those looked for."""
+        """The header that declares a name."""
         return self._headers.get(name)

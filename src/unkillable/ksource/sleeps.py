@@ -151,7 +151,6 @@ class Sleeps:
                 kinds = {one.kind for one in self.events.of(function)}
                 if "schedule" in kinds and not kinds & {"set", "sleep"}:
                     found.append(name)
-            self.offered.look_for(found)
             more = {name for name in found if self.offered.header(name)}
             if not more:
                 return
@@ -196,7 +195,6 @@ class Sleeps:
         self.events.forget()
 
     def _offer(self) -> dict[str, tuple[Primitive, ...]]:
-        self.offered.look_for(self._known)
         found: defaultdict[str, list[Primitive]] = defaultdict(list)
         for function, sleeper in self._sleepers.items():
             name, path = self.index.name(function), self.index.path(function)
@@ -230,10 +228,8 @@ class Sleeps:
 
     def offers(self, names: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
         """Of these names those that headers offer: definitions, each with its header."""
-        names = sorted(names)
-        self.offered.look_for(names)
         found: dict[str, list[tuple[int, str]]] = {}
-        for name in names:
+        for name in sorted(names):
             for function in self.index.defined(name).tolist():
                 header = self._header(function)
                 if header is not None:

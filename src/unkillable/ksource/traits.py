@@ -10,8 +10,13 @@ from unkillable.ksource.calls import Call, calls
 from unkillable.ksource.states import State
 from unkillable.ksource.waits_types import Traits
 
-_EXCLUSIVE = re.compile(r"(\(?[^(){};,?]*\)?)\s*\?\s*WQ_FLAG_EXCLUSIVE\b|(?<!&)(?<!~)=\s*WQ_FLAG_EXCLUSIVE\b")
-"""condition ? WQ_FLAG_EXCLUSIVE : 0, or flags = WQ_FLAG_EXCLUSIVE, also with |=."""
+_EXCLUSIVE = re.compile(r"\bWQ_FLAG_EXCLUSIVE\b")
+_BEFORE = 200
+"""Characters before it that are looked at."""
+_CHOSEN = re.compile(r"(\(?[\w \t\n!=]*+\)?)\s*\?\s*\Z")
+"""condition ? WQ_FLAG_EXCLUSIVE : 0."""
+_STORED = re.compile(r"(?<![&~=!<>])=\s*\Z")
+"""flags = WQ_FLAG_EXCLUSIVE, also with |=."""
 _GUARD = re.compile(r"\bif\s*\(([^(){};]*)\)\s*\{?[^(){};]*\Z")
 """What must hold for the statement behind it."""
 _COMPARED = re.compile(r"\(*\s*(\w+)\s*([!=]=)\s*(\w+)\s*\)*\Z")
@@ -108,9 +113,14 @@ def _is_exclusive(text: str) -> bool:
     if _SWAIT.search(text):
         return True  # swake_up_one() wakes one, and there is no other kind of entry
     for match in _EXCLUSIVE.finditer(text):
-        guard = match if match[1] else _GUARD.search(text, max(match.start() - 200, 0), match.start())
-        if guard is None or _holds(guard[1]):
+        before = text[max(match.start() - _BEFORE, 0) : match.start()]
+        chosen = _CHOSEN.search(before)
+        if chosen is not None and _holds(chosen[1]):
             return True
+        if chosen is None and _STORED.search(before):
+            guard = _GUARD.search(before)
+            if guard is None or _holds(guard[1]):
+                return True
     return False
 
 

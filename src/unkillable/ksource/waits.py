@@ -16,24 +16,34 @@ from unkillable.ksource.traits import Written, traits
 from unkillable.ksource.tree import Tree
 from unkillable.ksource.waits_types import Traits, Wait, WaitChange, Waits
 
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share (0..1) that is over."""
+
+_NEEDED = ("include/linux", "include/linux/sched.h", "kernel/sched")
+"""Without these little is found: what is missing of half a tree is said."""
 _SCOPE = ("include", "kernel", "mm", "fs", "block", "lib", "ipc", "init")
 """Where waits that everybody uses are defined."""
 
 
-def waits(tree: Tree, progress: Callable[[float], None] | None = None) -> Waits:
+def waits(tree: Tree, progress: Progress | None = None) -> Waits:
     """All primitives of a tree."""
-    index = load(tree, [name for name in _SCOPE if (tree.root / name).is_dir()], progress=progress)
+    told = progress or (lambda _what, _share: None)
+    scope = [name for name in _SCOPE if (tree.root / name).is_dir()]
+    index = load(tree, scope, progress=lambda share: told("reading", share))
     sources = Sources(tree, index)
-    return Waits(
-        kernel=tree.version,
-        primitives=tuple(_listed(Sleeps(index, sources), sources)),
-        skipped=tuple(tree.skipped),
-    )
+    told("looking for what sleeps", 0)
+    found = tuple(_listed(Sleeps(index, sources), sources, told))
+    missing = [f"{name}: is not there" for name in _NEEDED if not (tree.root / name).exists()]
+    return Waits(kernel=tree.version, primitives=found, skipped=(*missing, *tree.skipped))
 
 
-def _listed(sleeps: Sleeps, sources: Sources) -> list[Wait]:
+def _listed(sleeps: Sleeps, sources: Sources, told: Progress) -> list[Wait]:
     flatten = Flatten(sources, sleeps.events, sleeps.sleepers)
-    found = [_wait(ones, sources, flatten, sleeps) for ones in sleeps.primitives().values()]
+    primitives = sleeps.primitives().values()
+    found = []
+    for number, ones in enumerate(primitives):
+        told("reading off traits", number / len(primitives))
+        found.append(_wait(ones, sources, flatten, sleeps))
     found += [_part(ones, role, sources, flatten, sleeps) for role, ones in _parts(sleeps)]
     return sorted(found, key=lambda one: (one.family, one.file, one.line, one.name))
 
