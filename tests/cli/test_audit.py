@@ -82,6 +82,14 @@ def test_exactly_the_difference(tmp_path: Path) -> None:
     assert audit(tmp_path, "--against", KILLABLE, "--exit-code").returncode == 1
 
 
+def test_against_a_tree_without_that_driver(tmp_path: Path) -> None:
+    tree = shutil.copytree(KERNEL, tmp_path / "linux")
+    shutil.rmtree(tree / "fs/boxfs")
+    found = document(tmp_path, "--against", tree)
+    assert [one["kind"] for one in found["changes"]] == ["appeared"] * 4
+    assert found["against"] == "6.1.0-example"
+
+
 def test_baseline(tmp_path: Path) -> None:
     assert audit(tmp_path, "--exit-code").returncode == 1
     done = audit(tmp_path, "--write-baseline", "known.json", "--exit-code")

@@ -82,7 +82,7 @@ def command(**given: Any) -> None:
     config = _configuration(given["config"])
     found = _audited(given["tree"], given, config)
     if given["against"]:
-        found = compare_audits.compared(_audited(given["against"], given, config), found)
+        found = compare_audits.compared(_before(given, config, found), found)
     if given["write_baseline"]:
         write_file(given["write_baseline"], baseline.made(found, known))
     if known is not None:
@@ -128,6 +128,19 @@ def _audited(path: str, given: dict[str, Any], configuration: Configuration | No
         tool=f"unkillable {__version__}",
         configuration=configuration.name if configuration else None,
     )
+
+
+def _before(given: dict[str, Any], configuration: Configuration | None, after: Audit) -> Audit:
+    """The audit of the tree compared with, of those paths of --in that it has: a driver may be new."""
+    import msgspec
+
+    from unkillable.ksource.tree import Tree
+
+    tree = Tree(Path(given["against"]))
+    there = tuple(one for one in after.within if (tree.root / one).exists())
+    if after.within and not there:
+        return msgspec.structs.replace(after, kernel=tree.version, sites=())
+    return _audited(given["against"], {**given, "within": there}, configuration)
 
 
 def _inside(path: str) -> str:
