@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.ksource.kernel import write
 from tests.ksource.small_kernel import SCHED_H
@@ -41,6 +43,16 @@ def states(tmp_path: Path, header: str = SCHED_H) -> States:
         ("TASK_RUNNING", State("TASK_RUNNING", killable=False)),
         ("state", None),
         ("x ? TASK_IDLE : TASK_KILLABLE", None),
+        ("x ? TASK_IDLE : TASK_IDLE", State("TASK_IDLE", killable=False, idle=True)),
+        (
+            "TASK_UNINTERRUPTIBLE | (freeze ? TASK_FREEZABLE : 0)",
+            State("TASK_UNINTERRUPTIBLE", killable=False),
+        ),
+        ("TASK_UNINTERRUPTIBLE | (x ? TASK_WAKEKILL : 0)", None),
+        ("TASK_UNINTERRUPTIBLE | (x ? state : 0)", None),
+        ("(x ? (y ? TASK_IDLE : TASK_IDLE) : TASK_IDLE)", State("TASK_IDLE", killable=False, idle=True)),
+        ("x ? ? : TASK_IDLE", None),
+        (" | ".join(["(x ? TASK_IDLE : TASK_IDLE)"] * 40), None),
         ("TASK_NOBODY", None),
         ("TASK_UNINTERRUPTIBLE & ~x", None),
         ("0x8", None),
@@ -49,6 +61,17 @@ def states(tmp_path: Path, header: str = SCHED_H) -> States:
 )
 def test_state(tmp_path: Path, expression: str, state: State | None) -> None:
     assert states(tmp_path).state(expression) == state
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(["TASK_IDLE", "TASK_A", "0", "?", ":", "(", ")", "|", "0x", "&", " "]), max_size=30
+    ).map("".join)
+)
+def test_any_text_is_read(tmp_path: Path, expression: str) -> None:
+    states(tmp_path, SCHED_H + "#define TASK_A (TASK_A | 1)\n").state(expression)
 
 
 def test_before_there_was_a_flag_for_the_freezer(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ _HEADERS = ("include/linux/sched.h",)
 _DEFINED = re.compile(r"\s*((?:__)?(?:TASK|EXIT)_\w+)\s(.*)", re.DOTALL)
 _STATE = re.compile(r"(?:__)?(?:TASK|EXIT)_\w+\Z")
 _TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+|\d+|.", re.DOTALL)
+_CHOICE = re.compile(r"\(([^()?:]*)\?([^()?:]*):([^()?:]*)\)|\A([^()?:|]*)\?([^()?:]*):([^()?:]*)\Z")
+"""TASK_UNINTERRUPTIBLE | (freeze ? TASK_FREEZABLE : 0), or only the choice."""
+_CHOICES = 4
+"""Of one expression: each doubles what is looked at."""
 _DEEPEST = 12
 _NAMES = ("TASK_RUNNING", "TASK_INTERRUPTIBLE", "TASK_UNINTERRUPTIBLE", "TASK_KILLABLE", "TASK_IDLE", "TASK_PARKED",
           "TASK_STOPPED", "TASK_TRACED", "TASK_RTLOCK_WAIT", "TASK_FROZEN", "TASK_DEAD")  # fmt: skip
@@ -53,6 +57,9 @@ class States:
 
     def _state(self, expression: str) -> State | None:
         """What an expression means; None if anything but flags, casts and numbers is in it."""
+        choice = _CHOICE.search(expression)
+        if choice is not None:
+            return self._common(expression, choice)
         flags = self._value(expression)
         if flags is None:
             return None
@@ -69,6 +76,17 @@ class States:
             idle=bool(plain & bits.get("TASK_NOLOAD", 0)),
             freezable=bool(flags & freezable),
         )
+
+    def _common(self, expression: str, choice: re.Match[str]) -> State | None:
+        """What both sides of a choice have in common: a wait that is freezable or not is killable or not all the same."""
+        if expression.count("?") > _CHOICES:
+            return None
+        before, behind = expression[: choice.start()], expression[choice.end() :]
+        sides = choice.group(2, 3) if choice[2] is not None else choice.group(5, 6)
+        one, other = (self.state(f"{before} {side} {behind}") for side in sides)
+        if one == other or one is None or other is None:
+            return one if one == other else None
+        return msgspec.structs.replace(one, freezable=False) if one.name == other.name else None
 
     def _value(self, expression: str, depth: int = 0) -> int | None:
         """The number of A | B; parentheses do not matter, anything else is not known."""

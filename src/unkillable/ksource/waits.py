@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -119,6 +119,15 @@ def _family(header: str) -> str:
 
 def _kind(function: int, sources: Sources) -> str:
     return "macro" if sources.index.is_macro(function) else "function"
+
+
+def of_families(found: Waits, families: Collection[str]) -> Waits:
+    """What these headers offer, and what has changed of that."""
+    return msgspec.structs.replace(
+        found,
+        primitives=tuple(one for one in found.primitives if one.family in families),
+        changes=tuple(one for one in found.changes if one.wait.family in families),
+    )
 
 
 def changes(before: Waits, after: Waits) -> tuple[WaitChange, ...]:
