@@ -169,6 +169,15 @@ def test_through_operations_of_the_same_directory(make) -> None:
     assert [one.function for one in holder.allocations] == ["start_a"]
 
 
+def test_giving_memory_back_is_not_asking_for_it(make) -> None:
+    code = (
+        "void kfree_all(void *p)\n{\n\tpage_of(GFP_KERNEL);\n}\nint step(void *p)\n{\n\tkfree_all(p);\n}\n"
+        "int f(struct pool *pool)\n{\n\tmutex_lock(&pool->guard);\n\tkfree_all(pool);\n\tstep(pool);\n\tmutex_unlock(&pool->guard);\n}\n"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()
+
+
 def test_recursion_ends(make) -> None:
     code = (
         "int g(void)\n{\n\treturn h();\n}\nint h(void)\n{\n\treturn g();\n}\n"

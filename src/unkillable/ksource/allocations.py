@@ -31,6 +31,8 @@ class Allocations:
 
     def of(self, function: int, call: Call) -> tuple[Allocation, ...]:
         """What one call in a function asks for: by its own flags, else by what it leads to."""
+        if _FREES.search(call.name):
+            return ()
         direct = self._flagged(function, call)
         if direct is not None:
             return (direct,)
@@ -69,7 +71,9 @@ class Allocations:
             if own or len(path) > _DEEPEST:
                 continue
             for target in self.graph.callees(node).tolist():
-                if target not in seen and (self.graph.is_slot(target) or self._near(target, area)):
+                if target in seen or _FREES.search(self.graph.name(target)):
+                    continue
+                if self.graph.is_slot(target) or self._near(target, area):
                     seen.add(target)
                     queue.append(
                         (target, path if self.graph.is_slot(target) else (*path, self._step(target)))
@@ -118,6 +122,8 @@ class Allocations:
 
 
 _DECIDED = re.compile(r"GFP_|_gfp_mask\s*\(|mapping_gfp|_gfp\s*\(")
+_FREES = re.compile(r"(?:^|_|[a-z])free(?:_|$|d$)|^kfree|^vfree")
+"""What gives memory back; that it may ask for a little to do so (7.3's slab_free_hook) is not what a holder waits for."""
 _MASK = re.compile(
     r"(?:^|_)(?:gfp|mask|set_gfp|might|readahead_gfp|gfpflags|gfp_allowed)(?:_|$)|^fs_reclaim|^ALLOC_"
 )

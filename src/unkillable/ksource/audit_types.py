@@ -36,7 +36,7 @@ class Allocation(msgspec.Struct, frozen=True):
     kills: bool | None = None
     """Whether it may call the OOM killer (__GFP_FS): one that waits and may not kill waits for somebody else's kill."""
     path: tuple[Step, ...] = ()
-    """From the holder's function to it; empty if it is there itself."""
+    """From the holder's function to it, with the lines of definitions; empty if it is there itself."""
     scope: tuple[str, ...] = ()
     """Why it may not, where its flags would let it: the scope (nofs, noio) in which an entry comes here."""
 
