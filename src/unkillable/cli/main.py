@@ -25,6 +25,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.compare",
         "What helps?  The same reproduction with variations, as a table.",
     ),
+    "waits": (
+        "unkillable.cli.waits",
+        "What ways to sleep does a kernel have?  Reads its source.",
+    ),
     "audit": (
         "unkillable.cli.audit",
         "Which sleeps can a killed task be stuck in?  Reads a kernel's source tree.",

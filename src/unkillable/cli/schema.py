@@ -8,12 +8,12 @@ import click
 
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
-@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison", "audit"]))
+@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison", "audit", "waits"]))
 def command(document: str) -> None:
     """Print the JSON Schema of DOCUMENT.
 
     `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`, `audit`
-    that of `audit`.
+    that of `audit`, `waits` that of `waits`.
     """
     from unkillable.report.schema import json_schema
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from unkillable.diagnosis.types import KINDS, Diagnosis
-from unkillable.ksource import audit_types
+from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
 
 __all__ = ["DOCUMENTS", "IDENT", "Document", "file_name", "generate", "json_schema", "to_json"]
@@ -42,6 +42,7 @@ DOCUMENTS = {
     "reproduction": Document("unkillable.reproduction/1", types.Reproduction, "unkillable reproduce"),
     "comparison": Document("unkillable.comparison/1", table_types.Comparison, "unkillable compare"),
     "audit": Document("unkillable.audit/1", audit_types.Audit, "unkillable audit"),
+    "waits": Document("unkillable.waits/1", waits_types.Waits, "unkillable waits"),
 }
 
 _CONFIDENCE = ("high", "medium", "low")
@@ -70,6 +71,9 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Site", "rank"): audit_types.RANKS,
     ("Site", "kind"): audit_types.KINDS,
     ("Change", "kind"): audit_types.CHANGES,
+    ("Wait", "kind"): waits_types.KINDS,
+    ("Wait", "role"): waits_types.ROLES,
+    ("WaitChange", "kind"): waits_types.CHANGES,
 }
 """Strings that are one of a list."""
 
