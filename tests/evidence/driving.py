@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.formats import table
+from unkillable.evidence.reader import EvidenceReader
 from unkillable.evidence.table import Format, Section
+from unkillable.evidence.types import Evidence
 from unkillable.klog.record import Record
+from unkillable.klog.streams import Part, Source
 
 _STAMP = re.compile(r"^\[ *(\d+\.\d+)\] ?")
 
@@ -58,3 +62,11 @@ def read(text: str | list[str], rows: tuple[Format, ...] | None = None) -> Build
 def kept(builder: Builder, name: str) -> list:  # type: ignore[type-arg]
     """What the builder holds of one kind."""
     return list(builder.kept[name].all())
+
+
+def read_console(lines: Sequence[str], close: bool = True) -> Evidence:
+    """The evidence of a console of one boot by the way of the reader; `close`: every line is examined."""
+    data = "".join(line + "\n" for line in lines).encode()
+    part = Part("console", lambda: io.BytesIO(data))
+    (evidence,) = EvidenceReader(Source("console", [part], len(data) if close else None)).boots()
+    return evidence

@@ -155,13 +155,10 @@ def by_function(waiters: Iterable[Waiter]) -> list[tuple[str, list[Waiter]]]:
 
 
 def names(waiters: Sequence[Waiter], limit: int = 4) -> str:
-    """`e1/96, e4/104 and 5 more`."""
+    """`e1/96, e4/104 and 5 more`; of an excerpt that has backtraces only, how many."""
     if all(one.pid is None for one in waiters):
-        return "a task without a name" if len(waiters) == 1 else f"{len(waiters)} tasks without names"
-    shown = [
-        f"{one.comm or '?'}/{one.pid}" if one.pid is not None else "a task without a name"
-        for one in waiters[:limit]
-    ]
+        return "the task of a backtrace" if len(waiters) == 1 else f"the tasks of {len(waiters)} backtraces"
+    shown = [f"{one.comm or '?'}/{one.pid if one.pid is not None else '?'}" for one in waiters[:limit]]
     rest = len(waiters) - len(shown)
     if rest:
         return ", ".join(shown) + f" and {rest} more"

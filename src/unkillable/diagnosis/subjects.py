@@ -79,7 +79,10 @@ def view(sighting: TaskSighting, version: str | None) -> View:
         letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)
     # A dump shows a killable sleeper as K, so its D is the other one.
     plain = sighting.origin == "hung-task" or (sighting.origin == "vmcore" and letter == "D")
-    return View(sighting, classifier().classify(calls, letter, version, stack.interrupted, plain))
+    wait = classifier().classify(calls, letter, version, stack.interrupted, plain)
+    if stack.mixed and wait is not None:
+        wait = msgspec.structs.replace(wait, inferred=True)
+    return View(sighting, wait)
 
 
 def quote(sighting: TaskSighting, wait: Wait | None = None) -> tuple[Quote, ...]:

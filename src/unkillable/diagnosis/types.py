@@ -97,7 +97,7 @@ class Waiter(msgspec.Struct, frozen=True):
     stack: tuple[str, ...] = ()
     """Frames from the sleeping function outwards, without guesses."""
     inferred: bool = False
-    """The stack had no reliable frame."""
+    """The stack had no reliable frame, or another task's frames may be among its own."""
     lines: tuple[Quote, ...] = ()
 
 

@@ -45,6 +45,8 @@ NOISE = re.compile(
 _REGISTERS = frozenset(
     "RAX: RDX: RBP: R10: R13: RSP: EAX: ESI: EDX: ECX: EBX: CR2: DR0: DR3: DR6: Code".split()
 )
+# A letter may be doubled: QEMU's log file does that when its reader is slow.
+_TASK = re.compile(r"^\s*<{1,2}(?P<end>/{0,2})T{1,2}A{1,2}S{1,2}K{1,2}>{1,2}\s*$")
 _plain: dict[str, tuple[Frame, ...]] = {}
 """Lines that are frames and nothing else: the same few thousand again and again in a dump of all tasks."""
 _PLAIN_LIMIT = 50_000
@@ -54,6 +56,11 @@ _OUTERMOST = frozenset(
     "entry_SYSCALL_64_after_hwframe el0_sync el0t_64_sync el0_da el0_svc_naked system_call_fastpath syscall_call "
     "ret_from_syscall handle_sys system_call pgm_check_handler sysenter_do_call kernel_thread_helper "
     "ret_from_kernel_thread kernel_thread_starter ret_from_kernel_user_thread".split()
+)
+# Of these, those that are never in the middle of a trace, as a fault in the kernel's own code is.
+_LAST = frozenset(
+    "entry_SYSCALL_64_after_hwframe ret_fast_syscall el0t_64_sync el0_sync el0_svc_naked ret_from_fork_asm "
+    "ret_from_kernel_thread ret_from_kernel_user_thread".split()
 )
 
 
@@ -66,13 +73,16 @@ class StackReader:
 
     __slots__ = (
         "damaged",
+        "ends",
         "first",
         "frames",
         "from_user",
         "interrupted",
         "last",
+        "mixed",
         "numbers",
         "started",
+        "tasked",
         "user_pc",
     )
 
@@ -86,6 +96,11 @@ class StackReader:
         self.from_user = False
         self.user_pc: str | None = None
         self.damaged = 0
+        self.tasked = False
+        """The task's own part is marked: `<TASK>`, x86 since 5.16."""
+        self.ends = 0
+        """How often `</TASK>` was read; behind the first are no frames of this task."""
+        self.mixed = False
 
     def feed(self, record: Record) -> bool:
         text = record.text
@@ -94,7 +109,7 @@ class StackReader:
             if text[:4] in _REGISTERS:
                 return self._took(record.number)
             return self._feed_new(text, record.number)
-        if frames[0].function in _SLEEPERS and self._starts_anew(frames):
+        if self.ends or (frames[0].function in _SLEEPERS and self._starts_anew(frames)):
             return False
         if len(frames) == 1 and len(self.frames) < _LIMIT:
             self.frames.append(frames[0])
@@ -123,7 +138,7 @@ class StackReader:
             if len(_plain) >= _PLAIN_LIMIT:
                 _plain.clear()
             _plain[text] = frames
-        if self._starts_anew(frames):
+        if self.ends or self._starts_anew(frames):
             return False
         if "<" in text and _INTERRUPT_END.match(text):
             self._cut_interrupt(number)
@@ -149,10 +164,15 @@ class StackReader:
             if counter is not None and self.frames:
                 self.user_pc = counter["pc"]
             return self._took(number)
+        mark = _TASK.match(text)
+        if mark is not None:
+            self.tasked = True
+            self.ends += bool(mark["end"])
+            return self._took(number)
         if NOISE.match(text):
             return self._took(number)
         frames = (parse_decoded(text) or parse_bare(text)) if self.started or self.frames else ()
-        if not frames or self._starts_anew(frames):
+        if not frames or self.ends or self._starts_anew(frames):
             return False
         self._push(frames, number)
         return self._took(number)
@@ -211,4 +231,12 @@ class StackReader:
             from_user,
             self.damaged,
             self.user_pc,
+            self.mixed or self._goes_on(),
+        )
+
+    def _goes_on(self) -> bool:
+        """Whether frames follow the one with which a task's trace ends: another trace's, unless a guess."""
+        last = next((at for at, frame in enumerate(self.frames) if frame.function in _LAST), None)
+        return last is not None and any(
+            frame.reliable and frame.function not in _OUTERMOST for frame in self.frames[last + 1 :]
         )

@@ -84,6 +84,16 @@ class Builder:
         self.unknown = 0
         self.damaged = 0
         self.lost_messages = 0
+        self.printed: t.Fact | None = None
+        self.unattributed = 0
+
+    def printed_by_program(self, record: Record) -> None:
+        """A line without printk's time among lines that have it: init or a program wrote it to the console.
+
+        A line that begins with a bracket is one of the kernel's whose time was damaged.
+        """
+        if record.time is None and self.first_time is not None and record.text[:1].isalnum():
+            self.printed = t.Fact(line=record.number, text=record.text)
 
     def saw(self, line: int, time: float | None) -> None:
         """Widens the span of lines and times of this boot."""
@@ -182,9 +192,23 @@ class Builder:
     def empty(self) -> bool:
         return not any(kept.count for kept in self.kept.values()) and not self.kernel
 
+    def _tasks(self) -> tuple[t.TaskSighting, ...]:
+        """The sightings; a trace without a name only where no task has one, as in an excerpt in a mail.
+
+        Elsewhere its head was lost, or another printer's lines came between: nobody can say whose it is.
+        """
+        tasks: tuple[t.TaskSighting, ...] = self.kept["tasks"].all()
+        named = tuple(one for one in tasks if one.pid is not None or one.comm is not None)
+        if not named:
+            return tasks
+        self.unattributed = len(tasks) - len(named)
+        return named
+
     def finish(self) -> t.Evidence:
         from unkillable.evidence.kernelinfo import conclude
 
+        facts = {name: kept.all() for name, kept in self.kept.items()}
+        facts["tasks"] = self._tasks()
         return t.Evidence(
             source=self.source,
             boot=self.boot,
@@ -195,6 +219,7 @@ class Builder:
             last_time=self.last_time,
             first_line=self.first_line,
             last_line=self.last_line,
+            printed=self.printed,
             coverage=t.Coverage(
                 lines=self.lines,
                 kernel_lines=self.kernel_lines,
@@ -202,6 +227,8 @@ class Builder:
                 damaged=self.damaged,
                 dropped={name: kept.dropped for name, kept in self.kept.items() if kept.dropped},
                 lost_messages=self.lost_messages,
+                unattributed=self.unattributed,
+                mixed=sum(one.stack is not None and one.stack.mixed for one in facts["tasks"]),
             ),
-            **{name: kept.all() for name, kept in self.kept.items()},
+            **facts,
         )

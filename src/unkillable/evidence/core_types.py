@@ -49,3 +49,5 @@ class Stack(msgspec.Struct, frozen=True, gc=False):
     user_pc: str | None = None
     """The user program counter under the trace, where printed (x86): a task seen twice in the same wait with
     different ones has been back in user space in between."""
+    mixed: bool = False
+    """True where another printer's lines came in between and nothing tells them apart: frames may be another task's."""

@@ -10,7 +10,8 @@ import msgspec
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.formats import literals, table
 from unkillable.evidence.kernelinfo import vote
-from unkillable.evidence.table import Format, Section
+from unkillable.evidence.opened import Opened
+from unkillable.evidence.table import Format
 from unkillable.evidence.types import Evidence
 from unkillable.klog import Reader, Source
 from unkillable.klog.record import Record
@@ -22,9 +23,6 @@ hand has lost the heads by which the fast scan would find it."""
 LINE_LIMIT = 4096
 """Characters of a line that are looked at: printk cuts its records at about 1 KiB (LOG_LINE_MAX), and patterns must
 not be fed what a hostile log has made long."""
-
-_CALLERS = 64  # reports open at once, one per printk caller
-_IDLE = 1_000  # lines that no open report took: a caller that falls silent must not hold up the fast scan
 
 
 class EvidenceReader:
@@ -40,40 +38,32 @@ class EvidenceReader:
         )
         self.unmarked = tuple((row, row.matcher) for row in rows if not row.literals)
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
-        self.open: dict[str | None, Section] = {}
-        self.strays: dict[str | None, int] = {}
-        """How many lines in a row an open report has refused."""
-        self.idle = 0
-        """How many lines in a row no open report took, whoever printed them."""
+        self.open = Opened()
         self.last: Record | None = None
         """The last line that an open report took; the span of a boot needs only the last of them."""
 
     def boots(self) -> Iterator[Evidence]:
         builder = Builder(self.source.name)
-        reader, opened, strays = self.reader, self.open, self.strays
+        reader, opened = self.reader, self.open
         reader.want = self.close_reading
         for record in reader:
             if record.boot != builder.boot:
                 yield self._finish(builder)
-                builder = Builder(self.source.name, record.boot)
-            if record.time is not None and builder.votes_left <= 0:
-                # The short way for the bulk of a dump: the next line of the report that is open.
-                section = opened.get(record.caller)
-                if section is not None and len(record.text) <= LINE_LIMIT and section.feed(record):
-                    builder.kernel_lines += 1
-                    self.last = record
-                    self.idle = 0
-                    if strays:
-                        strays.pop(record.caller, None)
-                    continue
-            self._take(builder, record)
-            reader.want = self.close_reading or bool(opened)
+                builder, opened = Builder(self.source.name, record.boot), self.open
+            # The short way for the bulk of a dump: the next line of the report that is open.
+            short = record.time is not None and builder.votes_left <= 0 and len(record.text) <= LINE_LIMIT
+            if short and opened.feed(record):
+                builder.kernel_lines += 1
+                self.last = record
+                continue
+            self._take(builder, record, offered=short)
+            reader.want = self.close_reading or bool(opened.sections)
         if not builder.empty or builder.boot == 0:
             yield self._finish(builder)
 
     def _finish(self, builder: Builder) -> Evidence:
-        for key in list(self.open):
-            self._close(key)
+        self.open.close_all()
+        self.open = Opened()
         if self.last is not None:
             builder.saw(self.last.number, self.last.time)
             self.last = None
@@ -81,40 +71,25 @@ class EvidenceReader:
         builder.lost_messages = self.reader.lost_messages
         return builder.finish()
 
-    def _close(self, key: str | None) -> None:
-        section = self.open.pop(key)
-        self.strays.pop(key, None)
-        section.close()
-
-    def _take(self, builder: Builder, record: Record) -> None:
+    def _take(self, builder: Builder, record: Record, offered: bool) -> None:
+        """A line that is not simply the next one of a report; `offered` to the open ones already or not."""
         if len(record.text) > LINE_LIMIT:
             record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
         if record.time is None and record.wall is not None and record.kernel:
             record = builder.dated(record)
         builder.kernel_lines += 1
-        key = record.caller
         if builder.votes_left > 0:
             vote(builder, record.text)
-        section = self.open.get(key)
-        if section is not None and section.feed(record):
-            self.strays.pop(key, None)
+        if not offered and self.open.feed(record):
             self.last = record
-            self.idle = 0
             return
-        if self.open:
-            self.idle += 1
-            if self.idle > _IDLE:
-                for caller in list(self.open):
-                    self._close(caller)
-                section = None
+        self.open.refused(record)
         builder.saw(record.number, record.time)
-        if self._dispatch(builder, record, key) or not record.text.strip():
+        if self._dispatch(builder, record) or not record.text.strip():
             return
         builder.unknown += 1
-        if section is not None and key in self.open:
-            self.strays[key] = self.strays.get(key, 0) + 1
-            if self.strays[key] > section.patience:
-                self._close(key)
+        builder.printed_by_program(record)
+        self.open.stray(record.number)
 
     def _candidates(self, record: Record) -> Iterator[tuple[Format, re.Match[str]]]:
         """Rows whose pattern the line matches, in the table's order within each group."""
@@ -135,15 +110,10 @@ class EvidenceReader:
             if found is not None:
                 yield row, found
 
-    def _dispatch(self, builder: Builder, record: Record, key: str | None) -> bool:
+    def _dispatch(self, builder: Builder, record: Record) -> bool:
         for row, match in self._candidates(record):
-            opened = row.handle(builder, match, record)
-            if opened is not None:
-                if key in self.open:
-                    self._close(key)
-                if len(self.open) >= _CALLERS:
-                    self._close(next(iter(self.open)))
-                self.open[key] = opened
-                self.idle = 0
+            section = row.handle(builder, match, record)
+            if section is not None:
+                self.open.open(section, record)
             return True
         return False

@@ -223,6 +223,10 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
     """Facts counted but not kept, by kind, where a limit was reached."""
     lost_messages: int = 0
     """printk messages dropped by the kernel itself (`** 12 printk messages dropped **`)."""
+    unattributed: int = 0
+    """Backtraces left out because nothing says whose they are."""
+    mixed: int = 0
+    """Backtraces kept, but with lines of another one possibly among theirs."""
 
 
 class Pressure(Fact, frozen=True, kw_only=True, gc=False):
@@ -265,6 +269,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     io: tuple[IoProblem, ...] = ()
     sysrqs: tuple[SysRq, ...] = ()
     pressure: tuple[Pressure, ...] = ()
+    printed: Fact | None = None
+    """The last line that a program seems to have printed between the kernel's, on a console both share."""
     coverage: Coverage = Coverage()
     live: bool = False
     """True for /proc, a memory dump or a running guest: what is seen is now."""

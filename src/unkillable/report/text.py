@@ -271,6 +271,10 @@ def _rest(diagnosis: Diagnosis, style: Style, wide: int) -> list[str]:
     text = f"{cover.lines:,} lines read, {cover.kernel_lines:,} examined, {cover.unknown:,} not known to any format"
     if cover.damaged:
         text += f", {cover.damaged:,} damaged"
+    if cover.unattributed:
+        text += f", {cover.unattributed:,} backtraces of unknown tasks left out"
+    if cover.mixed:
+        text += f", {cover.mixed:,} backtraces possibly mixed with another's lines"
     if cover.dropped:
         text += ", left out over a limit: " + ", ".join(
             f"{count:,} {kind}" for kind, count in cover.dropped.items()
