@@ -23,6 +23,14 @@ def test_capture(path, tmp_path):
         )
     for key, value in head.get("reject", {}).items():
         assert not samples_file.shows(document, {key: value}), f"{key} must not be {value!r}: {head['truth']}"
+    summary = document["verdict"]["summary"]
+    for words in head.get("says", []):
+        assert words in summary, f"{words!r} is not said: {summary}\ntruth: {head['truth']}"
+    for words in head.get("never_says", []):
+        assert words not in summary, f"{words!r} is said: {summary}\ntruth: {head['truth']}"
+    assert all(one["pid"] is not None for one in document["waiters"]), (
+        "a task without a name is in the verdict"
+    )
 
 
 def test_there_are_captures():

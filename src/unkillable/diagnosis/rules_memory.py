@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unkillable.diagnosis import ending as course
 from unkillable.diagnosis import statements as say
 from unkillable.diagnosis.case import Case, by_function, names, verb
 from unkillable.diagnosis.summaries import livelock
@@ -106,7 +107,7 @@ def reclaim_livelock(case: Case) -> Verdict | None:
         for one in case.waiters
         if one.role in ("reclaims", "holds", "holds-and-waits") or one.resource in _READS
     ]
-    if not readers or case.memory.short is False:
+    if not readers or (case.memory.short is False and not course.eased(case, readers)):
         return None
     kills = case.victims
     if case.memory.short is None and not (
@@ -117,7 +118,8 @@ def reclaim_livelock(case: Case) -> Verdict | None:
         return None
     if _memory_came_back(case):
         return None
-    summary = livelock(case, readers)
+    end = course.ending(case, readers)
+    summary = livelock(case, readers, end)
     because = [
         *say.memory(case),
         *say.allocations(case),
@@ -125,6 +127,7 @@ def reclaim_livelock(case: Case) -> Verdict | None:
         *say.chain(case),
         *say.progress(case),
         *say.kills(case),
+        course.statement(end, case),
     ]
     strong = (
         case.memory.short
@@ -141,7 +144,8 @@ def stalled_allocation(case: Case) -> Verdict | None:
         return None
     worst = max(stalls, key=lambda one: one.seconds or 0)
     who = f"{worst.comm}/{worst.pid}" if worst.pid is not None else worst.comm
-    summary = f"{who} has been looking for memory for {worst.seconds or 0:.0f} s in one allocation, and the kernel goes on looking"
+    at = f" at {worst.time:.0f} s" if worst.time is not None else ""
+    summary = f"{who} had been looking for memory for {worst.seconds or 0:.0f} s in one allocation{at}, and had not found any"
     because = [Statement(one.text.strip(), False, (say.quoted(one),)) for one in stalls[:4]]
     return Verdict("reclaim-livelock", summary, "medium", (*because, *say.memory(case), *say.kills(case)))
 

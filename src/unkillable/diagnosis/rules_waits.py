@@ -164,7 +164,7 @@ def lockup(case: Case) -> Verdict | None:
     if running is not None and running.reclaims:
         return Verdict(
             "reclaim-livelock",
-            f"{head}{who} has been reclaiming memory{long} without end{where}",
+            f"{head}{who} was reclaiming memory{long}{where} when it was reported",
             "medium",
             because,
         )

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from unkillable.diagnosis.case import Case, by_function, names
+from unkillable.diagnosis.ending import Ending
 from unkillable.diagnosis.statements import entered
 from unkillable.diagnosis.types import Waiter
 from unkillable.waits.contexts import allocation_context
 
 
-def livelock(case: Case, readers: Sequence[Waiter]) -> str:
-    """The first line for a livelock: what everybody does, and what the OOM killer did."""
+def livelock(case: Case, readers: Sequence[Waiter], end: Ending) -> str:
+    """The first line for a livelock: how it ended, what everybody does, and what the OOM killer did."""
     cached = [
         one
         for one in case.stuck
@@ -21,22 +22,46 @@ def livelock(case: Case, readers: Sequence[Waiter]) -> str:
     parts = []
     if cached:
         function, members = by_function(cached)[0]
-        verb = "sleeps" if len(members) == 1 else "sleep"
+        verb = _verb("sleep", members, end)
         parts.append(f"{_count(members)} {verb} uninterruptibly in {function}{entered(members[0])}")
         holders = [one for one in case.holders if one not in members]
         if holders:
             parts[-1] += f", behind {names(holders, 2)} in {holders[0].function}"
     if case.reclaimers:
         inside = _allocating_in(case)
-        verb = "looks" if len(case.reclaimers) == 1 else "look"
-        parts.append(f"{_count(case.reclaimers)} {verb} for memory{inside}")
+        parts.append(f"{_count(case.reclaimers)} {_verb('look', case.reclaimers, end)} for memory{inside}")
     if not parts:
         function, members = by_function(readers)[0]
-        parts.append(
-            f"{_count(members)} {'waits' if len(members) == 1 else 'wait'} in {function}{entered(members[0])}"
-        )
-    freed = "is freed too late" if case.victims else "nothing frees it"
-    return f"memory is exhausted and {freed}: {'; '.join(parts)}; {_kill_words(case)}"
+        parts.append(f"{_count(members)} {_verb('wait', members, end)} in {function}{entered(members[0])}")
+    return f"{_course(end)}: {'; '.join(parts)}; {_kill_words(case)}"
+
+
+_PAST = {"sleep": "slept", "look": "looked", "wait": "waited"}
+
+
+def _verb(word: str, members: Sequence[Waiter], end: Ending) -> str:
+    """The verb in the tense of a shortage that is over or not."""
+    if end.over:
+        return _PAST[word]
+    return word + "s" if len(members) == 1 else word
+
+
+def _course(end: Ending) -> str:
+    """What became of the shortage, in the words that the log allows."""
+    lasted = f" for {end.lasted:.0f} s or more" if end.lasted is not None and end.lasted >= 1 else ""
+    at = f" at {end.at:.0f} s" if end.at is not None else ""
+    if end.kind == "eased":
+        return f"memory was exhausted{lasted}, and not any more{at}"
+    if end.kind == "open":
+        crawls = ", though tasks crawl on" if end.crawls else ""
+        return f"memory is exhausted and nothing is seen to free it until the log ends{at}{crawls}"
+    who = f"{end.victim.comm}/{end.victim.pid}{at}" if end.victim is not None else "one"
+    if end.kind == "killed":
+        first = "then an OOM kill" if end.kills == 1 else f"until the last of {end.kills} OOM kills"
+        return f"memory was exhausted{lasted}, {first} freed it ({who})"
+    if end.kind == "unseen" and end.kills == 1:
+        return f"memory was exhausted{lasted}, until an OOM kill ({who}) whose effect the log does not show"
+    return "memory is exhausted and is freed too late"
 
 
 def _allocating_in(case: Case) -> str:
@@ -73,4 +98,5 @@ def _kill_words(case: Case) -> str:
     )
     apart = f", {span} s apart" if gaps and max(gaps) >= 1 else ""
     number = f"{len(case.victims)} OOM kill{'s' if len(case.victims) > 1 else ''}"
-    return f"{number}{apart}, no victim stuck"
+    unknown = any(one.fate == "unknown" for one in case.victims)
+    return f"{number}{apart}, no victim {'seen ' if unknown else ''}stuck"
