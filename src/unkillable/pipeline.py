@@ -26,15 +26,18 @@ _RANK = {kind: rank for rank, kind in enumerate(KINDS)} | {
 
 
 def inspect(
-    paths: Sequence[str], progress: Callable[[Source, int], None] | None = None, boot: int | None = None
+    paths: Sequence[str],
+    progress: Callable[[Source, int], None] | None = None,
+    boot: int | None = None,
+    judge: Callable[[Evidence], Diagnosis] = diagnose,
 ) -> Diagnosis:
     """Diagnoses every boot of every log below these paths, and every episode of a boot; the worst is returned, the
-    others are summed up in it.
+    others are summed up in it.  `judge` is `diagnose` with what is known of the logs' kernel.
 
     Raises UserError if nothing at all could be read.
     """
     problems: list[Problem] = []
-    found = best(_diagnoses(paths, problems, progress), boot)
+    found = best(_diagnoses(paths, problems, progress, judge), boot)
     if found is None:
         raise UserError(_nothing(paths, problems, boot))
     return msgspec.structs.replace(found, problems=tuple(problems))
@@ -78,7 +81,10 @@ def _summary(one: Diagnosis) -> BootSummary:
 
 
 def _diagnoses(
-    paths: Sequence[str], problems: list[Problem], progress: Callable[[Source, int], None] | None
+    paths: Sequence[str],
+    problems: list[Problem],
+    progress: Callable[[Source, int], None] | None,
+    judge: Callable[[Evidence], Diagnosis],
 ) -> Iterator[Diagnosis]:
     for source in find_sources(paths):
         if isinstance(source, InputProblem):
@@ -86,7 +92,7 @@ def _diagnoses(
             continue
         for evidence in _evidence(source, problems, progress, source.name in paths):
             for episode in split(evidence):
-                yield diagnose(episode)
+                yield judge(episode)
 
 
 def _evidence(

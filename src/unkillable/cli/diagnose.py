@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from unkillable.report.plain import clean
 
 if TYPE_CHECKING:
     from unkillable.diagnosis.types import Diagnosis
+    from unkillable.evidence.types import Evidence
     from unkillable.klog import Source
 
 FORMATS = ("text", "json", "html", "dot", "mermaid", "sarif")
@@ -49,6 +51,11 @@ Examples:
 @click.option("--vmcore", metavar="FILE", help="Diagnose a memory dump (needs --vmlinux, and drgn).")
 @click.option("--vmlinux", metavar="FILE", help="The kernel with debug symbols, for --vmcore and --qmp.")
 @click.option(
+    "--catalogue",
+    metavar="FILE",
+    help="What `unkillable catalogue build` made of this kernel's source.  [default: the nearest that comes with the program]",
+)
+@click.option(
     "--qmp", metavar="SOCKET", help="Diagnose a running QEMU guest through its QMP socket (needs drgn)."
 )
 def command(
@@ -62,6 +69,7 @@ def command(
     live: bool,
     vmcore: str | None,
     vmlinux: str | None,
+    catalogue: str | None,
     qmp: str | None,
 ) -> None:
     """Say why a Linux box hung: which tasks cannot be killed or cannot get memory, where they sleep, who holds
@@ -83,7 +91,8 @@ def command(
         raise UserError(f"{' and '.join(chosen)} cannot be combined: choose one source")
     if vmlinux and not (vmcore or qmp):
         raise UserError("--vmlinux belongs to --vmcore or --qmp")
-    diagnosis = _from_system(live, vmcore, vmlinux, qmp) if not paths else _from_logs(paths, boot)
+    judge = _judge(catalogue)
+    diagnosis = _from_logs(paths, boot, judge) if paths else _from_system(live, vmcore, vmlinux, qmp, judge)
     if html:
         from unkillable.report.html import render as render_html
 
@@ -101,16 +110,30 @@ def command(
         raise click.exceptions.Exit(2)
 
 
-def _from_logs(paths: tuple[str, ...], boot: int | None) -> Diagnosis:
+def _judge(catalogue: str | None) -> Callable[[Evidence], Diagnosis]:
+    from unkillable.diagnosis import diagnose
+
+    if catalogue is None:
+        return diagnose
+    from unkillable.waits.generated import read
+
+    return partial(diagnose, catalogue=read(Path(catalogue)))
+
+
+def _from_logs(paths: tuple[str, ...], boot: int | None, judge: Callable[[Evidence], Diagnosis]) -> Diagnosis:
     from unkillable.pipeline import inspect
 
     with _Progress() as progress:
-        return inspect(paths, progress.report, boot - 1 if boot else None)
+        return inspect(paths, progress.report, boot - 1 if boot else None, judge)
 
 
-def _from_system(live: bool, vmcore: str | None, vmlinux: str | None, qmp: str | None) -> Diagnosis:
-    from unkillable.diagnosis import diagnose
-
+def _from_system(
+    live: bool,
+    vmcore: str | None,
+    vmlinux: str | None,
+    qmp: str | None,
+    judge: Callable[[Evidence], Diagnosis],
+) -> Diagnosis:
     if live:
         from unkillable.evidence.proc import read_live
 
@@ -122,7 +145,7 @@ def _from_system(live: bool, vmcore: str | None, vmlinux: str | None, qmp: str |
         found = read_vmcore(Path(vmcore), symbols) if vmcore else read_qmp(str(qmp), symbols)
     for note in found.notes:
         click.echo(f"unkillable: {note}", err=True)
-    return diagnose(found.evidence)
+    return judge(found.evidence)
 
 
 def _emit(diagnosis: Diagnosis, form: str, output: str | None, full: bool) -> None:

@@ -33,6 +33,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.audit",
         "Which sleeps can a killed task be stuck in?  Reads a kernel's source tree.",
     ),
+    "catalogue": (
+        "unkillable.cli.catalogue",
+        "Make what `diagnose` knows of a kernel's sleeps from that kernel's source.",
+    ),
     "doctor": (
         "unkillable.cli.doctor",
         "What is missing on this machine: each optional tool, and how to install it.",

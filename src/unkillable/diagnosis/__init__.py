@@ -10,6 +10,7 @@ from unkillable.diagnosis.rules import decide
 from unkillable.diagnosis.timeline import events
 from unkillable.diagnosis.types import KINDS, Diagnosis
 from unkillable.evidence.types import Evidence
+from unkillable.waits.generated import Generated
 
 __all__ = ["KINDS", "Diagnosis", "diagnose"]
 
@@ -17,9 +18,10 @@ _KEEP = 200
 """Waiters and reports in a diagnosis; a dump of ten thousand tasks is summed up, not listed."""
 
 
-def diagnose(evidence: Evidence) -> Diagnosis:
-    """What the evidence of one boot leads to."""
-    case = Case(evidence)
+def diagnose(evidence: Evidence, catalogue: Generated | None = None) -> Diagnosis:
+    """What the evidence of one boot leads to.  `catalogue` is that of its kernel (`unkillable catalogue build`); without one,
+    the bundled one that is nearest is used."""
+    case = Case(evidence, catalogue)
     verdict = decide(case)
     critical = {*case.cycle, *case.roots}
     return Diagnosis(

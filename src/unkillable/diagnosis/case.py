@@ -14,6 +14,7 @@ from unkillable.diagnosis.waiters import Chosen, choose
 from unkillable.evidence.types import Evidence
 from unkillable.versions import version_key
 from unkillable.waits.catalogue import Resource, load
+from unkillable.waits.generated import Generated
 
 REAPER_SINCE = (4, 6)
 """The oom_reaper came with Linux 4.6 (mm/oom_kill.c)."""
@@ -22,9 +23,9 @@ REAPER_SINCE = (4, 6)
 class Case:
     """One boot's evidence, its tasks, victims, memory and wait-for graph."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, catalogue: Generated | None = None) -> None:
         self.evidence = evidence
-        self.subjects: list[Subject] = collect(evidence)
+        self.subjects: list[Subject] = collect(evidence, catalogue)
         self.victims: tuple[Victim, ...] = deaths.judge(evidence, self.subjects)
         self.chosen: list[Chosen] = choose(self.subjects, self.victims, evidence.locks)
         self.memory: Memory = shortage.last_word(evidence)

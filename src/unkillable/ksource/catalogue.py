@@ -54,6 +54,10 @@ def catalogue(
     )
 
 
+_MACHINERY = ("kernel/sched/", "kernel/locking/", "kernel/time/")
+"""Where functions are nobody's own wait.  Elsewhere what waits is told by its name, be it offered to all: mnt_want_write."""
+
+
 def _inner(sleeps: Sleeps) -> dict[str, Inner]:
     """Functions that a stack shows above the one that waits; macros are in no stack."""
     index = sleeps.index
@@ -63,7 +67,8 @@ def _inner(sleeps: Sleeps) -> dict[str, Inner]:
         for one in ones:
             state = "caller" if one.parameter is not None else one.state.name if one.state else None
             for each in (name, *one.via):
-                if any(not index.is_macro(number) for number in index.defined(each).tolist()):
+                places = [index.path(one) for one in index.defined(each).tolist() if not index.is_macro(one)]
+                if any(path.startswith(_MACHINERY) for path in places):
                     owners[each].add(name)
                     if each == name:
                         states[each].add(state)

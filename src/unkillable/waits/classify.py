@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -283,6 +283,12 @@ _RECLAIM = frozenset(
 def classifier(version: str | None = None) -> Classifier:
     """The classifier for a kernel, with the bundled catalogue that is nearest to it."""
     return _classifier(nearest(version))
+
+
+@lru_cache(maxsize=4)
+def own_classifier(catalogue: Generated) -> Classifier:
+    """The classifier for a kernel whose catalogue was made."""
+    return Classifier(load(), catalogue)
 
 
 @cache

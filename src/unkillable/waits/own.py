@@ -6,6 +6,7 @@ needs come from the vocabulary, by the structure's member where it has that, els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,6 +29,10 @@ _LOCKS = (
     ("mutex", "mutex"),
 )
 """What is in a lock primitive's name, and the word for such a lock."""
+_FORM = re.compile(
+    r"_(?:killable|interruptible|uninterruptible|timeout|hrtimeout|exclusive|freezable|idle|io|nested|state)(?=_|\Z)"
+)
+"""What tells the forms of one primitive apart."""
 
 
 class Own:
@@ -82,6 +87,16 @@ class Own:
 
 
 def _like(sleep: Sleep, rows: Sequence[Site]) -> Site | None:
-    """The row that speaks of the same sleep: by its primitive, else the first."""
-    same = [row for row in rows if (row.primitive or "") == sleep.primitive]
-    return same[0] if same else rows[0] if rows else None
+    """The row that speaks of the same sleep: by its primitive, be it another form of it (wait_event_killable, wait_event) or
+    a loop written out instead; nothing is taken from a row about something else."""
+    forms = [
+        row
+        for row in rows
+        if _form(row.primitive) == _form(sleep.primitive) or not row.primitive or not sleep.primitive
+    ]
+    same = [row for row in forms if (row.primitive or "") == sleep.primitive]
+    return same[0] if same else forms[0] if forms else None
+
+
+def _form(primitive: str | None) -> str:
+    return _FORM.sub("", primitive or "")
