@@ -166,3 +166,30 @@ def test_squashfs_of_linux(version: str) -> None:
     assert extra <= {("inode.c", 78), ("block.c", 115)}, (
         "iget_locked() and bio_alloc_clone(), which sleep, too"
     )
+
+
+BETTER = {
+    ("fs/fuse/dev.c", 115): ("fuse_get_req", "TASK_KILLABLE"),
+    ("fs/fuse/dev.c", 372): ("request_wait_answer", "TASK_INTERRUPTIBLE"),
+    ("fs/fuse/dev.c", 386): ("request_wait_answer", "TASK_KILLABLE"),
+    ("fs/fuse/dev.c", 407): ("request_wait_answer", "TASK_UNINTERRUPTIBLE"),
+    ("fs/nfs/read.c", 390): ("nfs_read_folio", "TASK_KILLABLE"),
+    ("fs/nfs/inode.c", 1336): ("nfs_clear_invalid_mapping", "TASK_KILLABLE"),
+}
+"""Of 6.1, read in the source by people.  FUSE waits so that SIGKILL ends it until a request is handed to user space, then not."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_file_systems_that_are_better_in_linux() -> None:
+    if "UNKILLABLE_TREE_6_1" not in os.environ:
+        pytest.skip("UNKILLABLE_TREE_6_1 names no unpacked Linux 6.1")
+    tree = Tree(Path(os.environ["UNKILLABLE_TREE_6_1"]))
+    found = audit(tree, Options(within=("fs/fuse", "fs/nfs"), entries=("fault", "read")))
+    places = {(one.file, one.line): one for one in found.sites}
+    assert {
+        place: (places[place].function, places[place].task_state) for place in BETTER if place in places
+    } == BETTER
+    for place, (_, state) in BETTER.items():
+        assert places[place].killable == (state != "TASK_UNINTERRUPTIBLE")
+        assert places[place].rank == ("green" if places[place].killable else "amber")
