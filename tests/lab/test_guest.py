@@ -143,7 +143,10 @@ class TestGuest:
 
     def test_samples_count_what_happened(self, guest: tuple[Guest, str | None, Path]) -> None:
         first, *_, last = guest[0].all("sample")
-        assert last["oom"] >= 2 > first["oom"]
+        # A kill may come behind the last sample; one long before it is counted in it.
+        counted = [line for line in guest[0].all("trace", what="mark_victim") if line["at"] < last["t"] - 0.5]
+        assert last["oom"] >= len(counted) >= 1
+        assert first["oom"] < 2
         # The group's programs are swapped out to zram before one is killed.
         assert first["swap_free"] <= 32 << 10
         assert min(line["swap_free"] for line in guest[0].all("sample")) < first["swap_free"]
