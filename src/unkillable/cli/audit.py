@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from unkillable import __version__
-from unkillable.cli.given import check_targets
-from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.cli.given import Style, check_targets, emit
+from unkillable.cli.output import write_file
 from unkillable.cli.source import SourceProgress, need_numpy
 from unkillable.errors import UserError
 
@@ -89,7 +88,7 @@ def command(**given: Any) -> None:
         found = compare_audits.without(found, known.fingerprints)
     if given["html"]:
         write_file(given["html"], _page(found, given["tree"]).encode())
-    _emit(found, given)
+    emit(given["output"], lambda paint: _rendered(found, given, paint))
     if given["exit_code"] and compare_audits.is_bad_news(found):
         raise click.exceptions.Exit(1)
 
@@ -151,16 +150,7 @@ def _inside(path: str) -> str:
     return "/".join(parts)
 
 
-def _emit(found: Audit, given: dict[str, Any]) -> None:
-    colour = given["output"] is None and wants_colour(sys.stdout)
-    printed = _rendered(found, given, colour)
-    if given["output"]:
-        write_file(given["output"], printed.encode())
-    else:
-        click.echo(printed, nl=not printed.endswith("\n"), color=True)
-
-
-def _rendered(found: Audit, given: dict[str, Any], colour: bool) -> str:
+def _rendered(found: Audit, given: dict[str, Any], paint: Style) -> str:
     if given["form"] == "json":
         from unkillable.report.schema import to_json
 
@@ -173,7 +163,7 @@ def _rendered(found: Audit, given: dict[str, Any], colour: bool) -> str:
         return _page(found, given["tree"])
     from unkillable.report.audit_text import render
 
-    return render(found, painter(colour), full=given["full"])
+    return render(found, paint, full=given["full"])
 
 
 def _page(found: Audit, tree: str) -> str:

@@ -1,4 +1,4 @@
-"""What `reproduce` and `compare` are given alike: changes of a setup, and files that are written in the end."""
+"""What several commands are given alike: changes of a setup, and files that are written in the end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from unkillable.errors import UserError
 if TYPE_CHECKING:
     from unkillable.lab.setup import Setup
 
+Style = Callable[[str, str], str]
+"""Paints a text for a role."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -73,15 +75,19 @@ def output_options(*, full: str, exit_code: str) -> Callable[[Command], Command]
 def deliver(
     given: dict[str, Any],
     document: bytes,
-    text: Callable[[Callable[[str, str], str]], str],
+    text: Callable[[Style], str],
     page: Callable[[], str],
 ) -> None:
     """Writes and prints what the options ask for: `document` is the JSON, `text` is given what paints it."""
     if given["html"]:
         write_file(given["html"], page().encode())
-    paint = painter(given["output"] is None and wants_colour(sys.stdout))
-    printed = document.decode() if given["form"] == "json" else text(paint)
-    if given["output"]:
-        write_file(given["output"], printed.encode())
+    emit(given["output"], lambda paint: document.decode() if given["form"] == "json" else text(paint))
+
+
+def emit(output: str | None, render: Callable[[Style], str]) -> None:
+    """Writes what is rendered to a file, or prints it; colour only on a terminal."""
+    printed = render(painter(output is None and wants_colour(sys.stdout)))
+    if output:
+        write_file(output, printed.encode())
     else:
         click.echo(printed, nl=not printed.endswith("\n"), color=True)

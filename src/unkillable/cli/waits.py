@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from unkillable import __version__
-from unkillable.cli.given import check_targets
-from unkillable.cli.output import painter, wants_colour, write_file
+from unkillable.cli.given import Style, check_targets, emit
+from unkillable.cli.output import write_file
 from unkillable.cli.source import SourceProgress, need_numpy
 from unkillable.errors import UserError
 
@@ -68,7 +67,7 @@ def command(**given: Any) -> None:
         found = of_families(found, given["families"])
     if given["html"]:
         write_file(given["html"], _page(found, given).encode())
-    _emit(found, given)
+    emit(given["output"], lambda paint: _rendered(found, given, paint))
 
 
 def _check_families(found: Waits, families: tuple[str, ...]) -> None:
@@ -92,16 +91,7 @@ def _waits(path: str) -> Waits:
     return msgspec.structs.replace(found, tool=f"unkillable {__version__}")
 
 
-def _emit(found: Waits, given: dict[str, Any]) -> None:
-    colour = given["output"] is None and wants_colour(sys.stdout)
-    printed = _rendered(found, given, colour)
-    if given["output"]:
-        write_file(given["output"], printed.encode())
-    else:
-        click.echo(printed, nl=not printed.endswith("\n"), color=True)
-
-
-def _rendered(found: Waits, given: dict[str, Any], colour: bool) -> str:
+def _rendered(found: Waits, given: dict[str, Any], paint: Style) -> str:
     if given["form"] == "json":
         from unkillable.report.schema import to_json
 
@@ -110,7 +100,7 @@ def _rendered(found: Waits, given: dict[str, Any], colour: bool) -> str:
         return _page(found, given)
     from unkillable.report.waits_text import render
 
-    return render(found, painter(colour), given["families"], given["full"])
+    return render(found, paint, given["families"], given["full"])
 
 
 def _page(found: Waits, given: dict[str, Any]) -> str:
