@@ -121,7 +121,7 @@ def hostile(text: str = HOSTILE, times: int = 1) -> Audit:
     one = Site(
         text, 1, text, text, text, False, True, "red", "queue", text, text, ("fault", text), (step, step), True, (text,),
         (Holder(text, text, 5, 3, (Allocation(text, text, -1, text, None, None, (step,)),)),),
-        Convention(text, text, text, 1), text, False,
+        Convention(text, text, text, 1), text,
     )  # fmt: skip
     many = tuple(msgspec.structs.replace(one, line=number) for number in range(times))
     return Audit(

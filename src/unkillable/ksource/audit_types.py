@@ -98,8 +98,6 @@ class Site(msgspec.Struct, frozen=True):
     convention: Convention | None = None
     fingerprint: str = ""
     """The same as long as the function waits in the same way for the same thing, wherever it is in the file."""
-    built: bool = True
-    """False if the configuration leaves it out (only with --all-configurations)."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -73,8 +73,7 @@ def _site(
     rank = paint(_ROLES.get(one.rank, "dim"), f"{one.rank:<5}")
     lines = [f"{number:>3} {rank} {paint('head', head)}"]
     indent = " " * 10
-    left_out = "" if one.built else "; the configuration leaves it out"
-    lines += wrap(f"sleeps in {_source(words.waits(one))}{left_out}", f"{indent}  ", wide, indent)
+    lines += wrap(f"sleeps in {_source(words.waits(one))}", f"{indent}  ", wide, indent)
     if one.path:
         steps = " ".join(words.step(step, not number) for number, step in enumerate(one.path))
         detour = " (only by another file system or driver)" if one.detour else ""
