@@ -6,6 +6,7 @@ repository; what follows it up to the next such line is its output.
 * A line `[...]` in the output stands for any number of lines.
 * A last line `# exit status 2` tells the status of the last program that failed; without one, none may fail.
 * A command is `unkillable` or one of a few standard tools, joined by `|`; `< FILE` feeds the first one. No shell runs.
+* What a command writes goes below `build/`, which is there.
 
 An excerpt is a fenced block whose first line is three backticks, `text` and `FILE:LINE`: its lines stand in that file
 from that line on. A `.xz` file is decompressed first. `[...]` leaves lines out; ` [...]` at the end of a line leaves out
@@ -174,6 +175,7 @@ def execute(command: str) -> tuple[list[str], int]:
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")])),
     }
+    (ROOT / "build").mkdir(exist_ok=True)
     started: list[subprocess.Popen[bytes]] = []
     source: int | None = subprocess.DEVNULL
     try:
