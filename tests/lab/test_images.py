@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import commands, images
+from unkillable.lab import images
 from unkillable.lab.setup import COMPRESSORS, Root
 
 PROGRAMS = {"squashfs": "mksquashfs", "ext4": "mkfs.ext4", "erofs": "mkfs.erofs"}

@@ -14,8 +14,9 @@ from typing import NoReturn
 
 import msgspec
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import cache, commands
+from unkillable.lab import cache
 from unkillable.lab.aptsources import Mirror, mirrors
 
 DAY = 86_400.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import commands
 
 CODENAMES = ("buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid")
 _ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable", "experimental")

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import commands, erofs
+from unkillable.lab import erofs
 from unkillable.lab.superblocks import inspect
 
 MAX_LINKS = 40

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import commands
 from unkillable.lab.cache import digest, entry
 from unkillable.lab.imagepaths import has_path
 from unkillable.lab.setup import COMPRESSORS, FILE_SYSTEMS, Root

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from unkillable import commands
 from unkillable.errors import UserError
-from unkillable.lab import commands
 from unkillable.lab.cache import digest, entry
 from unkillable.lab.imagepaths import has_path
 from unkillable.lab.images import TOOLS, fingerprint, identity, stage

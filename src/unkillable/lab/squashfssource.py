@@ -12,11 +12,11 @@ from typing import IO
 
 import msgspec
 
+from unkillable.commands import find
 from unkillable.errors import UserError
 from unkillable.lab import apt
 from unkillable.lab.apt import Package
 from unkillable.lab.cache import digest, entry
-from unkillable.lab.commands import find
 
 FOLDER = "fs/squashfs"
 

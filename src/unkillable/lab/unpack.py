@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import lz4.block
 import zstandard
 
-from unkillable.lab import commands
+from unkillable import commands
 
 PIECE = 8 << 20
 """Bytes of a piece at most."""
