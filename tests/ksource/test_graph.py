@@ -18,6 +18,7 @@ from unkillable.ksource.graph import Graph
 from unkillable.ksource.index import Index
 from unkillable.ksource.join import join
 from unkillable.ksource.load import load
+from unkillable.ksource.parts import part
 from unkillable.ksource.tree import Tree
 
 
@@ -181,7 +182,7 @@ def bodies(calls: list[tuple[int, int]]) -> str:
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=30))
 def test_paths_are_shortest(calls: list[tuple[int, int]]) -> None:
-    found = Graph(Index([("mm/m.c", extract(bodies(calls).encode(), header=False))]))
+    found = Graph(Index([part([("mm/m.c", extract(bodies(calls).encode(), header=False))])]))
     reach = found.reach(found.index.defined("f0").tolist())
     distance = {0: 0}
     queue = deque([0])

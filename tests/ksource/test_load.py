@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,7 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_second_run_reads_what_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_SETTLED", 0)
     assert callers(root, "two") == {"one"}
     seen = read_files(monkeypatch)
     assert callers(root, "two") == {"one"}
@@ -92,6 +94,59 @@ def test_second_run_reads_what_changed(root: Path, monkeypatch: pytest.MonkeyPat
     (root / "fs/a/two.c").write_text("int three(void)\n{\n\ttwo(2);\n}\n")
     assert callers(root, "two") == {"one", "three"}
     assert seen == ["fs/a/two.c"]
+
+
+def everything(root: Path, *within: str) -> tuple[object, ...]:
+    index = load(Tree(root), within or ("fs", "include", "arch/x86", "drivers"))
+    tables = (index.functions, index.calls, index.members, index.values, index.fields)
+    return index.paths, index.names, index.conditions, *(one.tobytes() for one in tables)
+
+
+def added(root: Path) -> None:
+    (root / "fs/a/a.c").write_text("int zero(struct x *x)\n{\n\treturn x->ops->run(x);\n}\n")
+
+
+def changed(root: Path) -> None:
+    (root / "fs/a/one.c").write_text("struct x x = {\n\t.run = newcomer,\n};\n#ifdef CONFIG_A\n#endif\n")
+
+
+def moved(root: Path) -> None:
+    (root / "fs/a/one.c").rename(root / "drivers/one.c")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [added, changed, moved, lambda root: (root / "fs/a/one.c").unlink(), lambda _root: None],
+    ids=["added", "changed", "moved", "removed", "nothing"],
+)
+def test_second_run_is_what_a_first_one_is(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(loading, "_SETTLED", 0)
+    before = everything(root)
+    change(root)
+    second = everything(root)
+    assert second == everything(root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    assert second == everything(root)
+    assert (second == before) == (change.__name__ == "<lambda>" and (root / "fs/a/one.c").exists())
+
+
+def test_part_of_a_directory_after_all_of_it(root: Path) -> None:
+    whole = everything(root)
+    (one, *_) = everything(root, "fs/a/two.c")
+    assert one == ["fs/a/two.c"]
+    assert everything(root) == whole
+    assert everything(root, "fs", "fs/a/two.c", "fs/a") == everything(root, "fs")
+
+
+def test_a_write_that_size_and_time_do_not_show(root: Path) -> None:
+    path = root / "fs/a/two.c"
+    os.utime(path, ns=(0, 0))
+    assert callers(root, "wait") == {"two"}
+    path.write_text(path.read_text().replace("two", "six"))
+    os.utime(path, ns=(0, 0))
+    assert callers(root, "wait") == {"six"}
 
 
 def test_same_content_elsewhere_is_not_extracted_again(
@@ -106,7 +161,7 @@ def test_same_content_elsewhere_is_not_extracted_again(
 def test_damaged_cache_is_as_good_as_none(root: Path) -> None:
     assert callers(root, "two") == {"one"}
     store = Store(Tree(root))
-    for path in [store.index, *store.shards.iterdir()]:
+    for path in [store.files, *store.shards.iterdir(), *(store.tree / "parts").iterdir()]:
         path.write_bytes(b"\xff\x00damaged")
     assert callers(root, "two") == {"one"}
 

@@ -39,7 +39,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
     def table(self, which: str) -> Table:
         """A table by its field's name."""
-        return np.frombuffer(getattr(self, which), np.int32).reshape(-1, _COLUMNS[which])
+        return np.frombuffer(getattr(self, which), np.int32).reshape(-1, COLUMNS[which])
 
 
-_COLUMNS = {"functions": 5, "calls": 3, "members": 5, "values": 4, "fields": 4}
+COLUMNS = {"functions": 5, "calls": 3, "members": 5, "values": 4, "fields": 4}
+"""Tables and the number of their columns."""

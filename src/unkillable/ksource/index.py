@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from unkillable.ksource.facts import HEADER, MACRO, STATIC, Facts
+from unkillable.ksource.facts import HEADER, MACRO, STATIC
+from unkillable.ksource.parts import WIDTHS, Part, join_tables
 
 Array = NDArray[np.int32]
 
@@ -21,45 +22,23 @@ class Index:
     is a pointer to a function.
     """
 
-    def __init__(self, files: Iterable[tuple[str, Facts]]) -> None:
-        self.paths: list[str] = []
-        self.ids: dict[str, int] = {"": 0}
-        self.conditions: dict[int, tuple[tuple[int, str, str], ...]] = {}
+    def __init__(self, parts: Iterable[Part]) -> None:
+        parts = list(parts)
+        names = [one.names.split("\n") for one in parts]
+        self.paths = [path for one in parts for path in one.paths]
+        self.ids, tables, owners = join_tables(parts, names, WIDTHS)
+        self.functions, self.calls, self.members = tables["functions"], tables["calls"], tables["members"]
+        self.values, self.fields = tables["values"], tables["fields"]
+        first = np.cumsum([0, *(len(one.paths) for one in parts)], dtype=np.int32)
+        self.functions[:, 5] += first[owners["functions"]]
+        self.values[:, 4] += first[owners["values"]]
+        self.conditions = {
+            int(first[number]) + file: found
+            for number, one in enumerate(parts)
+            for file, found in one.conditions.items()
+        }
         self.left_out: dict[str, tuple[tuple[int, int], ...]] = {}
         """Path to first and last line of what a configuration leaves out (`configured.apply`)."""
-        parts: dict[str, list[Array]] = {
-            "functions": [],
-            "calls": [],
-            "members": [],
-            "values": [],
-            "fields": [],
-        }
-        count = 0
-        for path, one in files:
-            number = len(self.paths)
-            self.paths.append(path)
-            if not one.names:
-                continue
-            if one.conditions:
-                self.conditions[number] = one.conditions
-            ids = self.ids
-            names = np.array([ids.setdefault(name, len(ids)) for name in one.names], np.int32)
-            functions = one.table("functions")
-            parts["functions"].append(_column(_named(functions, names, 0), number))
-            for table, columns in (("calls", (1,)), ("members", (1, 2, 4))):
-                rows = _named(one.table(table), names, *columns)
-                rows[:, 0] += count
-                parts[table].append(rows)
-            parts["values"].append(_column(_named(one.table("values"), names, 0, 1, 2), number))
-            parts["fields"].append(_named(one.table("fields"), names, 0, 1, 2))
-            count += len(functions)
-        widths = {"functions": 6, "calls": 3, "members": 5, "values": 5, "fields": 4}
-        joined = {
-            name: np.concatenate(rows) if rows else np.zeros((0, widths[name]), np.int32)
-            for name, rows in parts.items()
-        }
-        self.functions, self.calls, self.members = joined["functions"], joined["calls"], joined["members"]
-        self.values, self.fields = joined["values"], joined["fields"]
 
     @cached_property
     def names(self) -> list[str]:
@@ -101,15 +80,3 @@ class Index:
         """Functions that call one of these names."""
         numbers = [self.ids[name] for name in names if name in self.ids]
         return np.unique(self.calls[np.isin(self.calls[:, 1], numbers), 0])
-
-
-def _named(rows: Array, names: Array, *columns: int) -> Array:
-    """A copy whose columns of names have the names' numbers in all the tree."""
-    rows = rows.copy()
-    for column in columns:
-        rows[:, column] = names[rows[:, column]]
-    return rows
-
-
-def _column(rows: Array, value: int) -> Array:
-    return np.concatenate([rows, np.full((len(rows), 1), value, np.int32)], axis=1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -13,6 +15,7 @@ from pathlib import Path
 from unkillable.ksource.extract import extract
 from unkillable.ksource.facts import Facts
 from unkillable.ksource.index import Index
+from unkillable.ksource.parts import Part, part
 from unkillable.ksource.store import Known, Shard, Store, digest, shard_of
 from unkillable.ksource.tree import LARGEST, File, Tree
 
@@ -24,6 +27,9 @@ _PORTION = 4 << 20
 _ALONE = 1 << 20
 """Bytes below which starting other processes takes longer than it saves."""
 
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which a write is seen by the file's times: the coarsest file system (FAT) counts in twos of seconds."""
+
 Read = tuple[str, bytes, Facts | None]
 """Path, digest, and facts if nobody had them."""
 
@@ -34,22 +40,46 @@ def load(
     """The index of the files below these directories."""
     store = store or Store(tree)
     known = store.known()
-    files = list(tree.files(within))
-    changed = [one for one in files if known.get(one.path, (0, 0))[:2] != (one.size, one.mtime_ns)]
-    shards: dict[str, Shard] = {}
-    for name in dict.fromkeys(shard_of(one.path) for one in files):
-        shards[name] = store.shard(name)
-    # The facts of a file that did not change may be gone all the same.
-    unchanged = {one.path for one in files} - {one.path for one in changed}
-    lost = [
-        one for one in files if one.path in unchanged and known[one.path][2] not in shards[shard_of(one.path)]
+    began = time.time_ns()
+    groups: defaultdict[str, list[File]] = defaultdict(list)
+    for one in {one.path: one for one in tree.files(within)}.values():
+        groups[shard_of(one.path)].append(one)
+    parts = {name: _kept(store, name, files, known) for name, files in groups.items()}
+    missing = {name: groups[name] for name, found in parts.items() if found is None}
+    shards = {name: store.shard(name) for name in missing}
+    stale = [
+        one
+        for name, files in missing.items()
+        for one in files
+        # The facts of a file that did not change may be gone all the same.
+        if one.path not in known or known[one.path][0] != one or known[one.path][1] not in shards[name]
     ]
-    _read(tree, [*changed, *lost], shards, known, progress or (lambda _share: None))
-    gone = set(tree.skipped)
-    there = [one for one in files if one.path in known and one.path not in gone]
-    if changed or lost:
-        _keep(store, known, shards, {shard_of(one.path) for one in (*changed, *lost)}, there)
-    return Index((one.path, shards[shard_of(one.path)][known[one.path][2]]) for one in there)
+    _read(tree, stale, shards, known, progress or (lambda _share: None))
+    for name, files in missing.items():
+        there = [one.path for one in files if one.path in known]
+        key = _key(there, known)
+        found = store.part(name, key)
+        if found is None:
+            found = part([(path, shards[name][known[path][1]]) for path in there], key)
+            store.keep_part(name, found)
+        parts[name] = found
+    if stale:
+        _keep(store, known, shards, {shard_of(one.path) for one in stale}, began)
+    return Index(found for found in parts.values() if found is not None)
+
+
+def _kept(store: Store, name: str, files: Sequence[File], known: Known) -> Part | None:
+    """The part that was made of these files as they are."""
+    if any(one.path not in known or known[one.path][0] != one for one in files):
+        return None
+    return store.part(name, _key([one.path for one in files], known))
+
+
+def _key(paths: Sequence[str], known: Known) -> bytes:
+    made = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        made.update(os.fsencode(path) + b"\0" + known[path][1])
+    return made.digest()
 
 
 def _read(
@@ -71,7 +101,7 @@ def _read(
             )
             for path, name, facts in found:
                 one = times[path]
-                known[path] = (one.size, one.mtime_ns, name)
+                known[path] = (one, name)
                 if facts is not None:
                     shards[shard_of(path)][name] = facts
                 done += one.size
@@ -138,12 +168,11 @@ def _portion(
     return found, failed
 
 
-def _keep(
-    store: Store, known: Known, shards: dict[str, Shard], touched: set[str], files: Sequence[File]
-) -> None:
+def _keep(store: Store, known: Known, shards: dict[str, Shard], touched: set[str], began: int) -> None:
     used: defaultdict[str, list[bytes]] = defaultdict(list)
-    for one in files:
-        used[shard_of(one.path)].append(known[one.path][2])
-    for name in touched:
-        store.keep(name, shards[name], used[name])
-    store.keep_known(known)
+    for path, (_, name) in known.items():
+        used[shard_of(path)].append(name)
+    for shard in touched:
+        store.keep(shard, shards[shard], used[shard])
+    # A file that has just been written may be written again without a difference that is seen.
+    store.keep_known({path: one for path, one in known.items() if one[0].ctime_ns < began - _SETTLED})

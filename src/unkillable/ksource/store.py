@@ -1,7 +1,8 @@
 """Facts that were extracted before, by the content of the file: a second run reads only what changed.
 
-For every tree there is an index of its files (size and time of change to digest), so that what did not change is not even
-opened; for every kernel version there are shards of facts by digest, shared by the trees of that version, patched or not.
+For every tree there is a list of its files (size, times and inode to digest), so that what did not change is not even
+opened, and what the files of a directory say together; for every kernel version there are shards of facts by digest, shared
+by the trees of that version, patched or not.  Those are read where a file of the directory has changed.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from pathlib import Path
 import msgspec
 
 from unkillable import cachedir
-from unkillable.ksource import blocks, extract, facts, text
+from unkillable.ksource import blocks, extract, facts, parts, text
 from unkillable.ksource.facts import Facts
-from unkillable.ksource.tree import Tree
+from unkillable.ksource.parts import Part
+from unkillable.ksource.tree import File, Tree
 
 Shard = dict[bytes, Facts]
-Known = dict[str, tuple[int, int, bytes]]
-"""Path to size, time of change and digest."""
+Known = dict[str, tuple[File, bytes]]
+"""Path to the file as it was, and the digest of what it held."""
 
 _SPARE = 3
 """A shard keeps this many times the facts that are in use: of the trees of one version that are compared."""
 _shards = msgspec.msgpack.Decoder(Shard)
 _known = msgspec.msgpack.Decoder(Known)
+_parts = msgspec.msgpack.Decoder(Part)
 
 
 def digest(source: bytes, header: bool) -> bytes:
@@ -47,15 +50,26 @@ class Store:
     def __init__(self, tree: Tree, folder: Path | None = None) -> None:
         base = (folder or cachedir.root()) / "ksource" / _code()
         self.shards = base / f"linux-{tree.version or 'unknown'}"
-        self.index = base / "trees" / hashlib.sha256(os.fsencode(tree.root)).hexdigest()[:24]
+        self.tree = base / "trees" / hashlib.sha256(os.fsencode(tree.root)).hexdigest()[:24]
+        self.files = self.tree / "files"
 
     def known(self) -> Known:
         with suppress(OSError, msgspec.MsgspecError):
-            return _known.decode(self.index.read_bytes())
+            return _known.decode(self.files.read_bytes())
         return {}
 
     def keep_known(self, known: Known) -> None:
-        _write(self.index, msgspec.msgpack.encode(known))
+        _write(self.files, msgspec.msgpack.encode(known))
+
+    def part(self, name: str, key: bytes) -> Part | None:
+        """What the files of a shard say together, if it was made of just these."""
+        with suppress(OSError, msgspec.MsgspecError):
+            found = _parts.decode((self.tree / "parts" / name).read_bytes())
+            return found if found.key == key else None
+        return None
+
+    def keep_part(self, name: str, part: Part) -> None:
+        _write(self.tree / "parts" / name, msgspec.msgpack.encode(part))
 
     def shard(self, name: str) -> Shard:
         with suppress(OSError, msgspec.MsgspecError, zlib.error):
@@ -83,5 +97,5 @@ def _write(path: Path, data: bytes) -> None:
 
 def _code() -> str:
     """Names what extracts: facts of another program are of no use."""
-    sources = (Path(str(module.__file__)).read_bytes() for module in (text, blocks, extract, facts))
+    sources = (Path(str(module.__file__)).read_bytes() for module in (text, blocks, extract, facts, parts))
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]

@@ -29,6 +29,9 @@ class File(NamedTuple):
     """Relative to the tree, with slashes."""
     size: int
     mtime_ns: int
+    ctime_ns: int
+    """Changes with every write, also where somebody sets mtime back."""
+    inode: int
 
 
 class Tree:
@@ -106,7 +109,7 @@ class Tree:
     @staticmethod
     def _file(entry: os.DirEntry[str] | Path, path: str) -> File:
         status = entry.stat()
-        return File(path, status.st_size, status.st_mtime_ns)
+        return File(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _version(root: Path) -> str:
