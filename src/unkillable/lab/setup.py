@@ -111,6 +111,8 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A user's image: its own init (such as /sbin/init), started as process 1 instead of nothing."""
     blind: bool = False
     """The watcher passes on the canary's answers and little else: what is compared with, to see what observation costs."""
+    read_back: bool = False
+    """All files of the image are read before the workload and again after the measurement (Run.read_back)."""
     seconds: float = 60.0
     """Length of the measurement, guest time, from the start of the workload."""
 
