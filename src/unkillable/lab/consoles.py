@@ -14,7 +14,8 @@ _PIECE = 1 << 20
 
 def squashfs_errors(console: Path) -> tuple[int, tuple[str, ...]]:
     """(how many error lines, the first few of them) of a console log; nothing where there is none."""
-    count, first, rest = 0, [], b""
+    count, rest = 0, b""
+    first: list[str] = []
     try:
         with console.open("rb") as stream:
             while piece := stream.read(_PIECE):

@@ -28,13 +28,13 @@ def prepare(setup: Setup, *, dumpable: bool = False, progress: Progress = silent
     """Builds or finds the kernel, the guest's programs, the root image and the initramfs."""
     arch = find(setup.arch)
     progress("preparing the kernel", None)
-    kernel = _kernel(setup, arch, progress)
+    kernel = kernel_of(setup, arch, progress)
     progress("preparing the image and the programs of the guest", None)
     built = programs.build(arch, setup.workload)
     setup = _with_canary(_fitting(setup, arch))
     tree = _tree(setup, arch, built)
     disk = _disk(setup, kernel, tree, built)
-    loaded, provenance = _modules(setup, kernel, arch, _DUMP if dumpable else ())
+    loaded, provenance = modules_of(setup, kernel, arch, _DUMP if dumpable else ())
     files = {f"{one.name}.ko": one.path for one in loaded}
     archive = initramfs.build(
         built.watcher,
@@ -61,7 +61,8 @@ def prepare(setup: Setup, *, dumpable: bool = False, progress: Progress = silent
     )
 
 
-def _kernel(setup: Setup, arch: Arch, progress: Progress) -> Kernel:
+def kernel_of(setup: Setup, arch: Arch, progress: Progress = silent) -> Kernel:
+    """The kernel that a setup names; one of a source tree is built first."""
     if setup.kernel.startswith("source:"):
         config = Path(setup.config) if setup.config else None
         from unkillable.lab import kbuild
@@ -118,8 +119,8 @@ def _with_canary(setup: Setup) -> Setup:
     return msgspec.structs.replace(setup, canary=_SHELL)
 
 
-def _modules(
-    setup: Setup, kernel: Kernel, arch: Arch, extra: tuple[str, ...]
+def modules_of(
+    setup: Setup, kernel: Kernel, arch: Arch, extra: tuple[str, ...] = ()
 ) -> tuple[Sequence[ModuleFile], tuple[tuple[str, str], ...]]:
     """The modules in load order, with squashfs.ko replaced by a rebuilt one where the setup wants that."""
     wanted = (*arch.modules, *_FILE_SYSTEMS[setup.root.fs], *(_ZRAM if setup.zram_mib else ()), *extra)
