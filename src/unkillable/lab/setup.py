@@ -26,7 +26,8 @@ class Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """squashfs.ko rebuilt from the kernel's own source; None in a Setup means the module as shipped."""
+    """squashfs.ko rebuilt from the kernel's own source; None in a Setup means the module as shipped.  Of a kernel that is
+    built from a `source:` tree it is the squashfs that is built in."""
 
     file: str = "direct"
     """`direct` (into the page cache) or `cache` (through a cache entry): CONFIG_SQUASHFS_FILE_*."""

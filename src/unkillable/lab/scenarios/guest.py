@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unkillable.lab import images, initramfs, prepare, programs
+from unkillable.lab import images, initramfs, kbuild, kconfig, prepare, programs
 from unkillable.lab.arch import Arch, find
+from unkillable.lab.cache import digest, entry
 from unkillable.lab.labconf import DISK, quote
 from unkillable.lab.progress import Progress, silent
 from unkillable.lab.qemu import escape
@@ -15,6 +16,8 @@ from unkillable.lab.scenarios.play import Scenario
 from unkillable.lab.setup import Emulator, Module, Prepared, Root, Setup
 
 ROOT = Root()
+FAULTS = "faults.config"
+"""File in data/."""
 
 
 def make(
@@ -24,11 +27,11 @@ def make(
     arch = find(setup.arch)
     own = _setup(setup, scenario, patches)
     progress("preparing the kernel", None)
-    kernel = prepare.kernel_of(own, arch, progress)
-    loaded, provenance = prepare.modules_of(own, kernel, arch)
+    kernel = prepare.kernel_of(own, arch, progress, scenario.edits)
+    loaded, provenance = prepare.modules_of(own, kernel, arch, (), scenario.edits)
     files = {f"{one.name}.ko": one.path for one in loaded}
     disk = images.build(ROOT, content.tree(), kernel.version)
-    archive = initramfs.build(programs.agent(arch), _conf(arch, tuple(files), scenario), modules=files)
+    archive = initramfs.build(programs.agent(arch), _conf(arch, tuple(files)), modules=files)
     prepared = Prepared(
         setup=own,
         release=kernel.release,
@@ -48,7 +51,7 @@ def _setup(setup: Setup, scenario: Scenario, patches: str | None) -> Setup:
     return Setup(
         kernel=setup.kernel,
         arch=setup.arch,
-        config=setup.config,
+        config=_config(setup.config) if scenario.faults else setup.config,
         module=module,
         root=ROOT,
         emulator=emulator,
@@ -56,7 +59,18 @@ def _setup(setup: Setup, scenario: Scenario, patches: str | None) -> Setup:
     )
 
 
-def _conf(arch: Arch, modules: tuple[str, ...], scenario: Scenario) -> str:
+def _config(own: str | None) -> str:
+    """The user's fragment, if there is one, and the options that make allocations fail."""
+    options = (kconfig.read(Path(own)) if own else {}) | kbuild.fragment(FAULTS)
+    text = kconfig.write(options)
+
+    def write(path: Path) -> None:
+        path.write_text(text)
+
+    return str(entry("fragment", f"{digest(text)}.config", write))
+
+
+def _conf(arch: Arch, modules: tuple[str, ...]) -> str:
     lines = [
         ("port", arch.port_device),
         *(("module", f"/mods/{name}") for name in modules),

@@ -13,9 +13,13 @@ from unkillable.lab.scenarios import content
 from unkillable.lab.scenarios.agent import Agent, Line
 from unkillable.lab.scenarios.types import TaskSeen
 from unkillable.lab.setup import Module
+from unkillable.lab.squashfssource import Edit
 
 SETTLE_S = 20.0
-"""Wall seconds in which a task comes to where it waits, or to its end when nothing is in its way any more."""
+"""Seconds in which a task comes to where it waits, or to its end when nothing is in its way any more."""
+_STEP = 0.2
+"""Seconds between two looks at a task.  Time is counted in looks: each needs an answer of the guest, so that a guest which a
+busy host lets run but now and then has as long as another one."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,6 +42,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     until: str | None = None
     faults: bool = False
     """It needs a kernel that can make allocations fail, which only a source:TREE is."""
+    edits: tuple[Edit, ...] = ()
+    """What it adds to the source of squashfs, to all variants alike."""
     damaged: bool = False
     """The disk answers for one block with an I/O error."""
 
@@ -76,11 +82,27 @@ class Play:
     async def read(self, who: str, does: str, path: str, page: int, *, nth: int = 0) -> TaskSeen:
         """A task that is waited for."""
         await self.start(who, does, path, page, nth=nth)
-        await self.ended(who, SETTLE_S)
+        await self.ended(who)
         return self.seen(who)
 
-    async def ended(self, who: str, seconds: float) -> bool:
-        return await self.agent.until(lambda: who in self.agent.ends, seconds)
+    async def ended(self, *names: str, seconds: float = SETTLE_S) -> bool:
+        """Whether all of these tasks end."""
+        for _ in range(int(seconds / _STEP)):
+            if await self.agent.until(lambda: all(who in self.agent.ends for who in names), _STEP):
+                return True
+            for who in names:
+                await self.look(who)
+        return all(who in self.agent.ends for who in names)
+
+    def ended_at(self, who: str) -> float | None:
+        """Guest time; None for a task that has not ended."""
+        end = self.agent.ends.get(who)
+        return None if end is None else end.at
+
+    def left(self, who: str) -> int | None:
+        """How many allocations were still to come before the one that was to fail; None for a task that did not tell."""
+        end = self.agent.ends.get(who)
+        return None if end is None else end.left
 
     async def look(self, who: str) -> Line | None:
         """What the task does; None for one that has ended."""
@@ -91,12 +113,13 @@ class Play:
         except UserError:  # it ended meanwhile
             return None
         self._cpu[who] = line.cpu
+        self._stacks.setdefault(who, tuple(line.stack.split()))
         return line
 
     async def waits(self, who: str, *functions: str) -> bool:
         """Whether the task comes to wait below one of these functions.  Without stacks (CONFIG_STACKTRACE) any sleep that
         cannot be interrupted counts."""
-        for _ in range(int(SETTLE_S / 0.2)):
+        for _ in range(int(SETTLE_S / _STEP)):
             line = await self.look(who)
             if line is None:
                 return False
@@ -104,7 +127,7 @@ class Play:
             if line.state == "D" and (not stack or any(name in functions for name in stack)):
                 self._stacks[who] = stack
                 return True
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_STEP)
         return False
 
     async def kill(self, who: str, signal: int = 9) -> None:

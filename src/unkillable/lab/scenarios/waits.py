@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from unkillable.lab.scenarios import content
-from unkillable.lab.scenarios.play import SETTLE_S, Finding, Play
+from unkillable.lab.scenarios.play import Finding, Play
 from unkillable.lab.scenarios.types import TaskSeen
 
 HOLD_S = 6.0
@@ -76,8 +76,7 @@ async def _finish(play: Play, cast: Cast) -> list[TaskSeen]:
     """Lets the disk answer, and reads what the killed tasks wanted: entries and wake-ups may have been lost with them."""
     await play.release()
     everybody = [*(f"A{n}" if n else "A" for n in range(len(cast.readers))), "B", "C", "D"]
-    for who in everybody:
-        await play.ended(who, SETTLE_S)
+    await play.ended(*everybody)
     await play.read("E", "reads afterwards what B wanted", *cast.same)
     await play.read("F", "reads afterwards what C wanted", *cast.other)
     return [play.seen(who) for who in (*everybody, "E", "F")]
@@ -90,7 +89,7 @@ async def killed(play: Play, cast: Cast) -> Finding:
         return Finding(None, wrong)
     for who in ("B", "C"):
         await play.kill(who)
-    await asyncio.sleep(HOLD_S)
+    await play.ended("B", "C", seconds=HOLD_S)
     early = [who for who in ("B", "C") if who in play.agent.ends]
     tasks = await _finish(play, cast)
     by = {task.who: task for task in tasks}
