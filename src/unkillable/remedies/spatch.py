@@ -24,8 +24,12 @@ _OPTIONS = (
 
 
 def apply(patch: str, folder: Path, names: Sequence[str]) -> None:
-    """Changes the files below `folder` that the semantic patch fits."""
-    _run(patch, folder, names, "--in-place")
+    """Changes the files below `folder` that the semantic patch fits.
+
+    One at a time: rules of a patch depend on others, and spatch takes the files of a call for one.
+    """
+    for name in names:
+        _run(patch, folder, [name], "--in-place")
 
 
 def find(match: str, folder: Path, names: Sequence[str], prefix: str = "") -> tuple[Place, ...]:

@@ -53,3 +53,8 @@ identifier blist;
 -	ERROR("read_indexes: Failed to allocate block_list\n");
 	return -ENOMEM;
  }
+
+@actor_include depends on actor@
+@@
+ #include "page_actor.h"
++#include "squashfs.h"
