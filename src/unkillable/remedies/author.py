@@ -9,7 +9,7 @@ from unkillable import commands
 from unkillable.errors import UserError
 from unkillable.remedies.types import Author
 
-_FORM = re.compile(r"\s*([^<>\x00-\x1f]{1,200}?)\s*<([^<>\s\x00-\x1f]{1,200}@[^<>\s]{1,200})>\s*")
+_FORM = re.compile(r" *([^<>\x00-\x1f]{1,200}?) *<([^<>\s\x00-\x1f]{1,200}@[^<>\s]{1,200})> *")
 
 
 def author(told: str | None, tree: Path) -> Author:
