@@ -50,7 +50,9 @@ def test_the_document_is_what_its_types_say() -> None:
 
 
 def test_an_unknown_shape_is_status_1_and_names_its_lines(tmp_path: Path) -> None:
-    tree = changed(tmp_path / "tree", ("block.c", "alloc_page(GFP_NOIO)", "vendor_page(GFP_NOIO, bio->flags)"))
+    tree = changed(
+        tmp_path / "tree", ("block.c", "alloc_page(GFP_NOIO)", "vendor_page(GFP_NOIO, bio->flags)")
+    )
     assert _run(str(tree)).return_value in (None, 0)  # only the flags matter
     tree = changed(tmp_path / "other", ("squashfs.h", "#define TRACE", "#define VENDOR_TRACE"))
     result = _run(str(tree), "--output", str(tmp_path / "patches"))
@@ -69,5 +71,8 @@ def test_a_tree_without_squashfs_gets_nothing(tmp_path: Path) -> None:
 
 
 def test_text_of_the_tree_cannot_reach_the_terminal(tmp_path: Path) -> None:
-    tree = changed(tmp_path / "tree", ("file_direct.c", "		goto out;\n\n	res", "		goto out; /* \x1b[2J */\n\n	res"))
+    tree = changed(
+        tmp_path / "tree",
+        ("file_direct.c", "		goto out;\n\n	res", "		goto out; /* \x1b[2J */\n\n	res"),
+    )
     assert "\x1b" not in _run(str(tree)).output

@@ -54,7 +54,9 @@ def test_an_author_that_is_none(text: str, tmp_path: Path) -> None:
 
 
 def test_an_author(tmp_path: Path) -> None:
-    assert author(" Ada B. Example <ada@example.org> ", tmp_path) == Author("Ada B. Example", "ada@example.org")
+    assert author(" Ada B. Example <ada@example.org> ", tmp_path) == Author(
+        "Ada B. Example", "ada@example.org"
+    )
 
 
 def test_without_an_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +68,9 @@ def test_without_an_author(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def _git(tree: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    done = subprocess.run(["git", *identity, "-C", tree, *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *identity, "-C", tree, *arguments], check=True, capture_output=True, text=True
+    )
     return done.stdout
 
 

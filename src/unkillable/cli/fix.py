@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,13 @@ import click
 from unkillable import __version__
 from unkillable.cli.given import emit
 from unkillable.cli.source import need_numpy
+from unkillable.errors import UserError
 
 if TYPE_CHECKING:
     from unkillable.proof.types import Check
     from unkillable.remedies.types import Author, Series
+
+_RELEASE = re.compile(r"\d{1,3}\.\d{1,3}(?:\.\d{1,4})?[\w.+~-]{0,60}")
 
 EPILOG = """\b
 Examples:
@@ -22,6 +26,7 @@ Examples:
   unkillable fix linux --check --output patches
   unkillable fix linux --apply
   unkillable fix linux --variant article --output comparison
+  unkillable fix --mitigations 6.1
 """
 
 
@@ -50,6 +55,11 @@ Examples:
 )
 @click.option("--arch", default="x86_64", show_default=True, metavar="ARCH", help="What to compile for.")
 @click.option(
+    "--mitigations",
+    is_flag=True,
+    help="Instead: what helps without a patch, the best first.  TREE may be a release, such as 6.1.",
+)
+@click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
@@ -64,6 +74,9 @@ def command(**given: Any) -> None:
     TREE is an unpacked kernel source tree, Linux or a vendor's; it is only read, but for --apply.  Exit status 1: a defect is
     there in a shape that is not known, and its patch was not made.
     """
+    if given["mitigations"]:
+        emit(None, lambda paint: _mitigations(given["tree"], given["form"], paint))
+        return
     from unkillable.proof.types import Fix
     from unkillable.remedies import applying, output, series
     from unkillable.remedies.author import author
@@ -112,3 +125,23 @@ def _rendered(fix: Any, form: str, paint: Any) -> str:
     from unkillable.report.fix_text import render
 
     return render(fix, paint)
+
+
+def _mitigations(name: str, form: str, paint: Any) -> str:
+    from unkillable.remedies.mitigations import ranked
+
+    release = name
+    if not _RELEASE.fullmatch(name):
+        from unkillable.ksource.tree import Tree
+
+        release = Tree(Path(name)).version
+        if not release:
+            raise UserError(f"{name}: its Makefile does not say which release it is; name that, such as 6.1")
+    found = ranked(release)
+    if form == "json":
+        from unkillable.report.schema import to_json
+
+        return to_json(found).decode()
+    from unkillable.report.mitigations_text import render
+
+    return render(found, paint)

@@ -22,6 +22,7 @@ from unkillable.diagnosis.types import KINDS, Diagnosis
 from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
 from unkillable.proof import types as proof_types
+from unkillable.remedies import mitigations
 from unkillable.remedies import types as remedies_types
 
 __all__ = ["DOCUMENTS", "IDENT", "Document", "file_name", "generate", "json_schema", "to_json"]
@@ -46,6 +47,9 @@ DOCUMENTS = {
     "audit": Document("unkillable.audit/1", audit_types.Audit, "unkillable audit"),
     "waits": Document("unkillable.waits/1", waits_types.Waits, "unkillable waits"),
     "fix": Document("unkillable.fix/1", proof_types.Fix, "unkillable fix"),
+    "mitigations": Document(
+        "unkillable.mitigations/1", mitigations.Mitigations, "unkillable fix --mitigations"
+    ),
 }
 
 _CONFIDENCE = ("high", "medium", "low")
@@ -59,6 +63,7 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Edge", "kind"): ("waits-for", "held-by", "needs"),
     ("Run", "outcome"): types.OUTCOMES,
     ("Step", "status"): remedies_types.STATUSES,
+    ("Ranked", "effect"): mitigations.EFFECTS,
     ("Run", "accelerator"): ("kvm", "tcg"),
     ("Summary", "outcome"): types.OUTCOMES,
     ("Kill", "by"): ("oom", "memcg", "user"),
