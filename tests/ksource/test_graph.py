@@ -166,12 +166,17 @@ def test_nothing_was_read(tmp_path: Path) -> None:
     assert not found.reach([]).depth.size
 
 
-@given(st.lists(st.integers(0, 5), max_size=30), st.lists(st.integers(0, 5), max_size=30))
-def test_join_is_all_pairs(left: list[int], right: list[int]) -> None:
-    rows, others = join(np.array(left, np.int64), np.array(right, np.int64))
+@given(
+    st.lists(st.integers(0, 5), max_size=30),
+    st.lists(st.integers(0, 5), max_size=30),
+    st.sampled_from([1, 10**12]),
+)
+def test_join_is_all_pairs(left: list[int], right: list[int], apart: int) -> None:
+    rows, others = join(np.array(left, np.int64) * apart, np.array(right, np.int64) * apart)
     expected = {(a, b) for a, x in enumerate(left) for b, y in enumerate(right) if x == y}
     assert set(zip(rows.tolist(), others.tolist(), strict=True)) == expected
     assert len(rows) == len(expected)
+    assert rows.tolist() == sorted(rows.tolist())
 
 
 def bodies(calls: list[tuple[int, int]]) -> str:

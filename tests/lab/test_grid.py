@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import made
 from unkillable.errors import UserError
-from unkillable.lab.grid import ATTEMPTS, Grid, Progress, cells, digest, stored_identities
+from unkillable.lab.grid import ATTEMPTS, Grid, Progress, Stored, cells, digest, stored_identities
 from unkillable.lab.setup import Root, Setup
 from unkillable.lab.table import tabulate
 from unkillable.lab.table_types import Comparison
@@ -103,6 +103,15 @@ def test_a_changed_cell_does_not_get_old_runs(tmp_path: Path) -> None:
     assert grid(tmp_path, runs=1).missing() == ()
     assert digest(Setup()) == digest(Setup(root=Root()))
     assert digest(Setup()) != digest(Setup(seconds=61.0))
+    assert digest(Setup()) != digest(Setup(read_back=True))
+
+
+def test_a_field_that_a_setup_got_later_renames_no_run() -> None:
+    paths = sorted((Path(__file__).parents[2] / "docs" / "measurements" / "runs").glob("*.json"))
+    assert paths
+    for path in paths:
+        stored = msgspec.json.decode(path.read_bytes(), type=Stored)
+        assert path.name == f"{digest(stored.setup, stored.identity)}-{stored.number:03d}.json"
 
 
 def test_another_kernel_of_the_same_name_does_not_get_old_runs(tmp_path: Path) -> None:

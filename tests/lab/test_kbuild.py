@@ -402,7 +402,7 @@ def test_how_far_a_build_is_is_told_by_the_last_one(tree: Path) -> None:
 def test_prepare_passes_it_on(tree: Path) -> None:
     seen: list[str] = []
     setup = Setup(kernel=f"source:{tree}")
-    prepare._kernel(setup, find("x86_64"), lambda phase, _share: seen.append(phase.partition(":")[0]))
+    prepare.kernel_of(setup, find("x86_64"), lambda phase, _share: seen.append(phase.partition(":")[0]))
     assert list(dict.fromkeys(seen)) == [
         f"reading {tree}",
         "configuring Linux 6.1.9",

@@ -127,6 +127,7 @@ EVERYTHING = Setup(
     oom_score_adj=-500,
     daemons=("/usr/bin/earlyoom -m 10 -p 'a b'",),
     init="/sbin/init",
+    read_back=True,
     room_mib=32,
 )
 
@@ -142,6 +143,7 @@ def test_everything_at_once_comes_in_an_order_that_works() -> None:
         ["trace"],
         ["root", "ext4", "/dev/vda"],
         ["init", "/sbin/init"],
+        ["readback"],
         ["daemon", "/usr/bin/earlyoom", "-m", "10", "-p", "a b"],
         ["canary", "1000", "30000", "mlock", "/bin/sh", "-c", "echo hello"],
         ["cgroup", "81920"],

@@ -41,9 +41,10 @@ class Graph:
         self.unknown = 0
         """Calls through pointers whose structure is not known."""
         edges = np.concatenate([self._calls(), self._through(), self._stored()])
-        edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
-        self.targets, self.lines = edges[:, 1], edges[:, 2]
-        self.begin = np.searchsorted(edges[:, 0], np.arange(self.count + len(self.slots) + 1))
+        nodes = self.count + len(self.slots)
+        edges = edges[np.argsort(pair(edges[:, 0], edges[:, 1], nodes), kind="stable")]
+        self.targets, self.lines = edges[:, 1].copy(), edges[:, 2].copy()
+        self.begin = np.concatenate([[0], np.cumsum(np.bincount(edges[:, 0], minlength=nodes))])
 
     def _calls(self) -> Numbers:
         calls = self.index.calls
@@ -59,10 +60,10 @@ class Graph:
         # item->ops->run(): what structures are members called "ops" of?
         chained = np.flatnonzero(~known & (members[:, 1] != 0))
         typed = self.index.fields[self.index.fields[:, 2] != 0]
-        kinds = np.unique(typed[:, 1:3], axis=0)
-        left, right = join(members[chained, 1], kinds[:, 0])
+        named, kinds = np.divmod(np.unique(pair(typed[:, 1], typed[:, 2], size)), size)
+        left, right = join(members[chained, 1], named)
         rows.append(chained[left])
-        keys.append(pair(kinds[right, 1], members[chained[left], 2], size))
+        keys.append(pair(kinds[right], members[chained[left], 2], size))
         row, slot = self._known(np.concatenate(rows), np.concatenate(keys))
         # What is left: by the member's name alone, if few structures have one.
         missing = np.setdiff1d(np.arange(len(members)), row)

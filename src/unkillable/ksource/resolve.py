@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from unkillable.ksource.facts import HEADER, STATIC
 from unkillable.ksource.index import Array, Index
-from unkillable.ksource.join import Numbers, join, pair
+from unkillable.ksource.join import Numbers, join
 
 
 class Resolver:
     def __init__(self, index: Index) -> None:
         self.index = index
-        self.size = len(index.ids)
         areas: dict[str, int] = {}
         arches: dict[str, int] = {"": 0}
         self.area = np.array(
@@ -31,18 +30,17 @@ class Resolver:
         flags, self.file = index.functions[:, 4], index.functions[:, 5]
         self.names = index.functions[:, 0]
         # A static function of a .c file cannot be meant from elsewhere.
-        self.shared = np.flatnonzero(((flags & STATIC) == 0) | ((flags & HEADER) != 0))
+        self.shared = ((flags & STATIC) == 0) | ((flags & HEADER) != 0)
 
     def pairs(self, files: Array, names: Array) -> tuple[Numbers, Numbers]:
         """For names as they are used in files: row numbers of uses, and the functions meant."""
-        here, own = join(pair(files, names, self.size), pair(self.file, self.names, self.size))
-        elsewhere = np.ones(len(files), np.bool_)
-        elsewhere[here] = False
-        left = np.flatnonzero(elsewhere)
-        rows, found = join(names[left], self.names[self.shared])
-        rows, found = left[rows], self.shared[found]
-        ok = self._reaches(files[rows], self.file[found])
-        return np.concatenate([here, rows[ok]]), np.concatenate([own, found[ok]])
+        rows, found = join(names, self.names)
+        user, definer = files[rows], self.file[found]
+        own = user == definer
+        has_own = np.zeros(len(files), np.bool_)
+        has_own[rows[own]] = True
+        meant = own | (~has_own[rows] & self.shared[found] & self._reaches(user, definer))
+        return rows[meant], found[meant]
 
     def _reaches(self, user: Array, definer: Array) -> NDArray[np.bool_]:
         arch = self.arch[definer]

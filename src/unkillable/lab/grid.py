@@ -28,6 +28,9 @@ ATTEMPTS = 3
 """How often a run is tried that fails in the harness."""
 _LARGEST = 256 << 20
 """Bytes of a stored run."""
+_LATER = ("read_back",)
+"""Fields that a Setup was given after runs had been named: where they have their default, a name is what it was before."""
+_PLAIN = Setup()
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -113,7 +116,11 @@ def stored_identities(folder: Path) -> Identity:
 
 def digest(own: Setup, identity: str = "") -> str:
     """Name of a Setup: equal for equal ones only."""
-    return hashlib.sha256(msgspec.json.encode((own, identity), order="deterministic")).hexdigest()[:20]
+    values = msgspec.to_builtins(own)
+    for name in _LATER:
+        if values[name] == getattr(_PLAIN, name):
+            del values[name]
+    return hashlib.sha256(msgspec.json.encode((values, identity))).hexdigest()[:20]
 
 
 class Grid:

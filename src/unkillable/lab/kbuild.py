@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from unkillable.errors import UserError
-from unkillable.lab import kconfig, kmake, sourcetree
+from unkillable.lab import kconfig, kmake, kmodule, ktree, sourcetree, squashfssource
 from unkillable.lab.arch import Arch
 from unkillable.lab.cache import digest, entry, root
 from unkillable.lab.kernels import Kernel
 from unkillable.lab.kmake import Need
 from unkillable.lab.progress import Progress, silent
+from unkillable.lab.setup import Module
+from unkillable.lab.squashfssource import Change, Edit
 
 _VERSION = 1
 """Of this recipe; a new number builds again what is in the cache."""
@@ -109,11 +111,19 @@ class _Counter:
             self.progress(f"{self.what}: {done} objects, {name}", None)
 
 
-def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress = silent) -> Kernel:
+def build(
+    tree: Path,
+    arch: Arch,
+    config: Path | None = None,
+    progress: Progress = silent,
+    module: Module | None = None,
+    edits: tuple[Edit, ...] = (),
+) -> Kernel:
     """The minimal kernel of a source tree, which is not written to.
 
     `config` is a fragment that comes last.  What of it does not come out as it is written ends the build; an option that
-    this version does not know is told in the kernel's provenance.
+    this version does not know is told in the kernel's provenance.  `module` says how squashfs is built, which stays built
+    in, and with which patches; `edits` are made after them.
     """
     version = sourcetree.version(tree)
     recipe = RECIPES.get(arch.name)
@@ -121,22 +131,35 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
         raise UserError(
             f"source:{tree}: a minimal kernel can be built for {', '.join(RECIPES)}, not for {arch.name}; give --kernel an image"
         )
+    own = kconfig.read(config) if config else {}
     fragments = Fragments(
         needed=fragment("minimal.config") | fragment(recipe.fragment),
         wished=fragment("observe.config"),
-        own=kconfig.read(config) if config else {},
+        own=own,
     )
+    chosen = _chosen(tree, module) if module else {}
+    series: tuple[Change, ...] = (*squashfssource.patches(module.patches), *edits) if module else ()
     kmake.require(_NEEDS)
     gcc = kmake.compiler(arch)
     progress(f"reading {tree}", None)
     content = sourcetree.content(tree)
-    key = digest(_VERSION, content, arch.name, fragments.text(), gcc.identity)
+    base = (_VERSION, content, arch.name, fragments.text(), gcc.identity)
+    fragments = msgspec.structs.replace(fragments, own=own | chosen)
+    key = digest(
+        *base[:3], fragments.text(), gcc.identity, *([squashfssource.identity(series)] if series else [])
+    )
 
     def make(path: Path) -> None:
         log = root() / f"kernel-{key}.log"
         progress(f"configuring Linux {version}", None)
         counter = _Counter(f"compiling Linux {version}", usual_objects(arch), progress)
-        _Build(tree.resolve(), path.parent / "build", arch, gcc, log, counter).run(path, recipe, fragments)
+        with ExitStack() as stack:
+            source, out = tree.resolve(), path.parent / "build"
+            if module:
+                place = digest(tree.resolve(), *base)
+                source, out = stack.enter_context(ktree.patched(tree, series, version, place))
+            # Of a tree that others have built in only what differs is compiled, which says nothing of the next kernel.
+            _Build(source, out, arch, gcc, log, counter).run(path, recipe, fragments, count=module is None)
 
     folder = entry(_KIND, f"{version}-{arch.name}-{key}", make)
     built = msgspec.json.decode((folder / "built.json").read_bytes(), type=Built)
@@ -153,9 +176,20 @@ def build(tree: Path, arch: Arch, config: Path | None = None, progress: Progress
             ("source", f"{tree.resolve().name} {version} {content}"),
             ("configuration", f"minimal {version} {digest(fragments.text())}"),
             ("compiler", gcc.identity),
+            *((("squashfs", _told(module, series)),) if module else ()),
             *(("note", note) for note in built.notes),
         ),
     )
+
+
+def _chosen(tree: Path, module: Module) -> dict[str, str]:
+    """The options of squashfs."""
+    text = (tree / squashfssource.FOLDER / "Kconfig").read_text(errors="replace")
+    return {name: "y" if on else "n" for name, on in kmodule.options(text, module).items()}
+
+
+def _told(module: Module, series: Sequence[Change]) -> str:
+    return f"{module.file} {module.decompressors} {squashfssource.identity(series) if series else 'as it is'}"
 
 
 def usual_objects(arch: Arch) -> int:
@@ -182,9 +216,9 @@ class _Build(msgspec.Struct, frozen=True):
     log: Path
     counter: _Counter
 
-    def run(self, path: Path, recipe: Recipe, fragments: Fragments) -> None:
+    def run(self, path: Path, recipe: Recipe, fragments: Fragments, *, count: bool) -> None:
         self.log.unlink(missing_ok=True)
-        self.out.mkdir()
+        self.out.mkdir(exist_ok=True)
         got = self._configure(fragments.text())
         notes = check(self.tree, got, fragments)
         kmake.require({need for name, need in _OPTION_NEEDS.items() if got.get(name) == "y"})
@@ -200,7 +234,8 @@ class _Build(msgspec.Struct, frozen=True):
         shutil.copyfile(self.out / ".config", path / "config")
         shutil.copyfile(self.out / "System.map", path / "System.map")
         release = (self.out / "include" / "config" / "kernel.release").read_text().strip()
-        (path / "built.json").write_bytes(msgspec.json.encode(Built(release, notes, self.counter.done)))
+        objects = self.counter.done if count else 0
+        (path / "built.json").write_bytes(msgspec.json.encode(Built(release, notes, objects)))
         self.log.unlink()
 
     def _configure(self, text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from unkillable.lab.elf import Elf
 from unkillable.lab.kernels import Headers, Kernel
 from unkillable.lab.kmake import Need
 from unkillable.lab.setup import Module
+from unkillable.lab.squashfssource import Change, Edit
 
 _VERSION = 1
 """Of this recipe; a new number builds again what is in the cache."""
@@ -44,8 +45,8 @@ _CAPABILITIES = {"CC_HAS_MIN_FUNCTION_ALIGNMENT": "-fmin-function-alignment=16"}
 gcc 14."""
 
 
-def rebuild(kernel: Kernel, module: Module) -> Path:
-    """squashfs.ko for exactly this kernel."""
+def rebuild(kernel: Kernel, module: Module, edits: tuple[Edit, ...] = ()) -> Path:
+    """squashfs.ko for exactly this kernel; `edits` are made after the module's patches."""
     debian = kernel.debian
     if debian is None:
         raise UserError(
@@ -54,7 +55,7 @@ def rebuild(kernel: Kernel, module: Module) -> Path:
     shipped = _shipped(kernel)
     headers = kernels.headers(kernel)
     suite, source = kernels.linux_source(kernel)
-    series = squashfssource.patches(module.patches)
+    series: tuple[Change, ...] = (*squashfssource.patches(module.patches), *edits)
     kmake.require(_NEEDS)
     gcc = kmake.compiler(arch.find(kernel.arch))
     key = digest(

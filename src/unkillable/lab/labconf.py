@@ -92,6 +92,8 @@ def _directives(
     yield ("root", "tmpfs", "-") if setup.root.fs == "tmpfs" else ("root", setup.root.fs, disk)
     if setup.init is not None:
         yield "init", _init(setup.init)
+    if setup.read_back:
+        yield ("readback",)
     for daemon in setup.daemons:
         yield "daemon", *_split(daemon)
     limit = COMMAND_LIMIT_MS if setup.canary else 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from unkillable.lab.types import Beat, Exit, Kill, Sample
+from unkillable.lab.types import BadFile, Beat, Exit, Kill, ReadBack, Sample
 
 MOST = 100_000
 """Facts of a kind that are kept: a beat a second is a day."""
@@ -18,6 +18,14 @@ _COUNTERS = (
     "free", "available", "file", "swap_free", "majflt", "scan", "steal", "oom", "psi_some", "psi_full",
 )  # fmt: skip
 _SIGKILL = 9
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """All files of the image, once."""
+
+    files: int
+    kib: int
+    bad: int
 
 
 class Observed(msgspec.Struct):
@@ -49,6 +57,11 @@ class Observed(msgspec.Struct):
     fatal: str | None = None
     """A directive failed without which nothing can go on."""
     kmsg: list[str] = []
+    readings: dict[str, Reading] = {}
+    """Of the image's files: `before`, `cached`, `fresh`."""
+    bad: list[BadFile] = []
+    left: int = 0
+    """Processes that were still there when the files were read again."""
     done: set[str] = set()
     """Commands that the watcher has finished."""
     strange: int = 0
@@ -71,6 +84,23 @@ class Observed(msgspec.Struct):
             self.strange += 1
             return
         self.now = max(self.now, moment)
+
+    def read_back(self) -> ReadBack | None:
+        """None where the files were not read before the workload."""
+        before = self.readings.get("before")
+        if before is None:
+            return None
+        later = [self.readings[name] for name in ("cached", "fresh") if name in self.readings]
+        stuck = sum(one.why == "stuck" for one in self.bad)
+        return ReadBack(
+            files=before.files,
+            kib=before.kib,
+            bad=before.bad + sum(one.bad for one in later) + stuck,
+            named=tuple(self.bad),
+            missing=max((before.files - one.files for one in later), default=0),
+            left=self.left,
+            complete=len(later) == 2,
+        )
 
     def kills(self) -> tuple[Kill, ...]:
         """Everybody who was sent SIGKILL, with the moment he was gone."""
@@ -165,6 +195,21 @@ def _trace(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
         seen.gone[pid] = (at, str(row["comm"])[:_TEXT] if row.get("comm") else None)
 
 
+def _reading(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
+    counts = [int(_number(row, key)) for key in ("files", "kib", "bad")]
+    if len(seen.readings) < 10:
+        seen.readings[_text(row, "pass")] = Reading(*counts)
+
+
+def _bad(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
+    if len(seen.bad) < 100:
+        seen.bad.append(BadFile(str(row["path"])[:4096], _text(row, "why"), _text(row, "pass")))
+
+
+def _stopped(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
+    seen.left = int(_number(row, "left"))
+
+
 def _kmsg(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
     if len(seen.kmsg) < MOST:
         seen.kmsg.append(f"<{int(row['level'])}>[{_number(row, 'at'):12.6f}] {str(row['text'])[:4096]}")
@@ -182,7 +227,7 @@ def _nothing(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
 _HANDLERS: dict[str, Callable[[Observed, float, Mapping[str, Any]], None]] = {
     "hello": _hello, "fail": _fail, "ready": _ready, "pulse": _pulse, "beat": _beat, "start": _start,
     "exit": _exit, "sample": _sample, "trace": _trace, "kmsg": _kmsg, "done": _done, "room": _nothing,
-    "note": _nothing,
+    "note": _nothing, "readback": _reading, "bad": _bad, "stopped": _stopped,
 }  # fmt: skip
 
 

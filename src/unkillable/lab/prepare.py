@@ -16,6 +16,7 @@ from unkillable.lab.kernels import Kernel
 from unkillable.lab.modules import ModuleFile
 from unkillable.lab.progress import Progress, silent
 from unkillable.lab.setup import Prepared, Setup
+from unkillable.lab.squashfssource import Edit
 
 _ZRAM = ("zram",)
 _DUMP = ("qemu_fw_cfg",)
@@ -28,13 +29,13 @@ def prepare(setup: Setup, *, dumpable: bool = False, progress: Progress = silent
     """Builds or finds the kernel, the guest's programs, the root image and the initramfs."""
     arch = find(setup.arch)
     progress("preparing the kernel", None)
-    kernel = _kernel(setup, arch, progress)
+    kernel = kernel_of(setup, arch, progress)
     progress("preparing the image and the programs of the guest", None)
     built = programs.build(arch, setup.workload)
     setup = _with_canary(_fitting(setup, arch))
     tree = _tree(setup, arch, built)
     disk = _disk(setup, kernel, tree, built)
-    loaded, provenance = _modules(setup, kernel, arch, _DUMP if dumpable else ())
+    loaded, provenance = modules_of(setup, kernel, arch, _DUMP if dumpable else ())
     files = {f"{one.name}.ko": one.path for one in loaded}
     archive = initramfs.build(
         built.watcher,
@@ -61,12 +62,15 @@ def prepare(setup: Setup, *, dumpable: bool = False, progress: Progress = silent
     )
 
 
-def _kernel(setup: Setup, arch: Arch, progress: Progress) -> Kernel:
+def kernel_of(setup: Setup, arch: Arch, progress: Progress = silent, edits: tuple[Edit, ...] = ()) -> Kernel:
+    """The kernel that a setup names; one of a source tree is built first."""
     if setup.kernel.startswith("source:"):
         config = Path(setup.config) if setup.config else None
         from unkillable.lab import kbuild
 
-        return kbuild.build(Path(setup.kernel.removeprefix("source:")), arch, config, progress)
+        return kbuild.build(
+            Path(setup.kernel.removeprefix("source:")), arch, config, progress, setup.module, edits
+        )
     return kernels.resolve(setup.kernel, arch, setup.modules)
 
 
@@ -118,19 +122,23 @@ def _with_canary(setup: Setup) -> Setup:
     return msgspec.structs.replace(setup, canary=_SHELL)
 
 
-def _modules(
-    setup: Setup, kernel: Kernel, arch: Arch, extra: tuple[str, ...]
+def modules_of(
+    setup: Setup,
+    kernel: Kernel,
+    arch: Arch,
+    extra: tuple[str, ...] = (),
+    edits: tuple[Edit, ...] = (),
 ) -> tuple[Sequence[ModuleFile], tuple[tuple[str, str], ...]]:
     """The modules in load order, with squashfs.ko replaced by a rebuilt one where the setup wants that."""
     wanted = (*arch.modules, *_FILE_SYSTEMS[setup.root.fs], *(_ZRAM if setup.zram_mib else ()), *extra)
     loaded = modules.plan(kernel, wanted)
-    if setup.module is None or setup.root.fs != "squashfs":
+    if setup.module is None or setup.root.fs != "squashfs" or setup.kernel.startswith("source:"):
         return loaded, ()
     if not any(one.name == "squashfs" for one in loaded):
         raise UserError(f"{kernel.release} has squashfs built in: its module cannot be replaced")
     from unkillable.lab import kmodule
 
-    own = kmodule.rebuild(kernel, setup.module)
+    own = kmodule.rebuild(kernel, setup.module, edits)
     told = f"{setup.module.file} {setup.module.decompressors} {hashlib.sha256(own.read_bytes()).hexdigest()}"
     replaced = [ModuleFile("squashfs", own) if one.name == "squashfs" else one for one in loaded]
     return replaced, (("squashfs.ko", told),)

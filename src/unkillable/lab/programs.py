@@ -28,8 +28,11 @@ MAX_TEXT_KIB = 64 << 10
 
 _WATCHER = (
     "init.c", "port.c", "files.c", "conf.c", "mounts.c", "memory.c", "start.c", "threads.c", "sample.c", "trace.c",
-    "event.c", "quote.c", "look.c", "records.c",
+    "event.c", "quote.c", "look.c", "kmsg.c", "readback.c", "records.c",
 )  # fmt: skip
+
+
+_AGENT = ("agent.c", "port.c", "files.c", "conf.c", "mounts.c", "quote.c", "kmsg.c", "records.c")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -64,6 +67,11 @@ def build(arch: Arch, workload: Workload) -> Programs:
         workload=_workload(compiler, workload),
         compiler=compiler.identity,
     )
+
+
+def agent(arch: Arch) -> Path:
+    """The /init of a guest in which scenarios are played."""
+    return _program(toolchain.compiler(arch), Source(_AGENT))
 
 
 def _workload(compiler: Compiler, workload: Workload) -> tuple[tuple[str, Path], ...]:

@@ -102,7 +102,7 @@ def arguments(
         "-S",  # not a word is lost: the guest starts once somebody reads its ports
         "-chardev", _socket("con", files.console), "-serial", "chardev:con",
         "-chardev", _socket("watch", files.watch), *arch.port,
-        "-qmp", f"unix:{_escape(files.qmp)},server=on,wait=off",
+        "-qmp", f"unix:{escape(files.qmp)},server=on,wait=off",
         "-kernel", prepared.kernel_image, "-initrd", prepared.initramfs,
         *(_disk(arch, prepared.disk, emulator) if prepared.disk else ()),
         "-append", " ".join(kernel_args),
@@ -128,7 +128,7 @@ def _clock(emulator: Emulator, accelerator: str) -> tuple[str, ...]:
 
 def _socket(ident: str, path: Path) -> str:
     # Its option logfile= writes bytes twice that a slow reader did not take at once (QEMU 7.2): we keep the logs ourselves.
-    return f"socket,id={ident},path={_escape(path)},server=on,wait=off"
+    return f"socket,id={ident},path={escape(path)},server=on,wait=off"
 
 
 def _disk(arch: Arch, image: str, emulator: Emulator) -> tuple[str, ...]:
@@ -137,10 +137,10 @@ def _disk(arch: Arch, image: str, emulator: Emulator) -> tuple[str, ...]:
         limits += f",throttling.bps-read={int(emulator.disk_mib_s * 1048576)}"
     if emulator.disk_iops:
         limits += f",throttling.iops-read={emulator.disk_iops}"
-    drive = f"if=none,id=root,format=raw,readonly=on,file={_escape(Path(image))}{limits}"
+    drive = f"if=none,id=root,format=raw,readonly=on,file={escape(Path(image))}{limits}"
     return ("-drive", drive, "-device", f"{arch.disk},drive=root")
 
 
-def _escape(path: Path) -> str:
+def escape(path: Path) -> str:
     """QEMU's option lists end a value at a comma; a doubled one is a comma."""
     return str(path).replace(",", ",,")

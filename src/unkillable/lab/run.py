@@ -19,6 +19,7 @@ import msgspec
 from unkillable.errors import UserError
 from unkillable.lab import outcome
 from unkillable.lab.arch import find
+from unkillable.lab.consoles import squashfs_errors
 from unkillable.lab.machine import LOG, Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
@@ -35,6 +36,8 @@ LOOK_WAIT = 45.0
 """Seconds after the measurement for which a stall to look at is waited for."""
 LOOK_AT = 4.0
 """Age of a stall, in seconds, at which it is looked at."""
+READ_BACK = 300.0
+"""Wall seconds for reading all files twice; the lab's own image of 20 MiB takes 5."""
 QUIET_FOR = 3.0
 """Seconds without a new byte after which a dump on the console is complete."""
 _LETTERS = "twm"
@@ -111,6 +114,7 @@ class _Session:
         self.cut: tuple[int, ...] = ()
         """How many beats, exits, samples and kills there were when the measurement closed."""
         self.wall = self.own_cpu = self.qemu_cpu = self.qemu_wait = 0.0
+        self.errors: tuple[int, tuple[str, ...]] = (0, ())
         self.looked_early = False
         self.core = False
         """Whether there is a memory dump."""
@@ -230,6 +234,7 @@ class _Session:
         )
         self.cut = (len(self.seen.beats), len(self.seen.exits), len(self.seen.samples))
         self.decided_at = self._now() if ready else 0.0
+        self.errors = squashfs_errors(self.files.console_log)
 
     def _activity(self, stall: Stall | None) -> Activity | None:
         """What moved in the last half minute of a stall that has not ended."""
@@ -252,6 +257,12 @@ class _Session:
                 await asyncio.sleep(0.2)
             if self._open_stall().seconds >= LOOK_AT:
                 await self._look(machine)
+        if self.setup.read_back:
+            self.progress("read back", None)
+            await machine.command("readback")
+            await self._until(
+                lambda: "readback" in self.seen.done or not machine.running, READ_BACK * self.slack
+            )
         if self.mode.records and self._open_stall().seconds < outcome.FELT:
             await machine.command("kmsg")
             await self._until(lambda: "kmsg" in self.seen.done or not machine.running, 10.0)
@@ -316,6 +327,9 @@ class _Session:
             ),
             exits=tuple(seen.exits[:exits]),
             samples=tuple(seen.samples[:samples]),
+            squashfs_errors=self.errors[0],
+            squashfs_error_lines=self.errors[1],
+            read_back=seen.read_back(),
             pulse_gap_s=seen.pulse_gap if seen.pulses else None,
             disk_reads=read[0],
             disk_read_kib=read[1] // 1024,

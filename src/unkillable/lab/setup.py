@@ -26,7 +26,8 @@ class Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """squashfs.ko rebuilt from the kernel's own source; None in a Setup means the module as shipped."""
+    """squashfs.ko rebuilt from the kernel's own source; None in a Setup means the module as shipped.  Of a kernel that is
+    built from a `source:` tree it is the squashfs that is built in."""
 
     file: str = "direct"
     """`direct` (into the page cache) or `cache` (through a cache entry): CONFIG_SQUASHFS_FILE_*."""
@@ -111,6 +112,8 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A user's image: its own init (such as /sbin/init), started as process 1 instead of nothing."""
     blind: bool = False
     """The watcher passes on the canary's answers and little else: what is compared with, to see what observation costs."""
+    read_back: bool = False
+    """All files of the image are read before the workload and again after the measurement (Run.read_back)."""
     seconds: float = 60.0
     """Length of the measurement, guest time, from the start of the workload."""
 

@@ -40,6 +40,24 @@ class Patch(msgspec.Struct, frozen=True):
     text: bytes
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """What an experiment adds to the source, in every version: text behind the first match of a pattern."""
+
+    file: str
+    """Of fs/squashfs."""
+    anchor: str
+    """A regular expression."""
+    added: str
+
+    @property
+    def text(self) -> bytes:
+        """What tells it from others, as a patch's text does."""
+        return repr((self.file, self.anchor, self.added)).encode()
+
+
+Change = Patch | Edit
+
+
 def fetch(suite: str, arch: str, package: Package) -> Path:
     """fs/squashfs of a linux-source package, from the cache or out of its archive, which takes half a minute."""
 
@@ -120,18 +138,32 @@ def _check(path: Path, text: str) -> None:
             )
 
 
-def identity(series: Iterable[Patch]) -> str:
+def identity(series: Iterable[Change]) -> str:
     """Changes if the content or the order of the patches does; their names do not count."""
     return digest(*(patch.text for patch in series))
 
 
-def copy(source: Path, target: Path, series: Sequence[Patch], version: str) -> Path:
+def copy(source: Path, target: Path, series: Sequence[Change], version: str) -> Path:
     """A copy of fs/squashfs below `target`, patched."""
     folder = target / FOLDER
     shutil.copytree(source, folder)
-    for patch in series:
-        _apply(patch, target, version)
+    for change in series:
+        if isinstance(change, Edit):
+            _edit(change, folder, version)
+        else:
+            _apply(change, target, version)
     return folder
+
+
+def _edit(edit: Edit, folder: Path, version: str) -> None:
+    path = folder / edit.file
+    text = path.read_text(errors="surrogateescape") if path.is_file() else None
+    found = re.search(edit.anchor, text, re.MULTILINE) if text is not None else None
+    if text is None or found is None:
+        raise UserError(
+            f"{FOLDER}/{edit.file} of {version} has not the shape that the experiment knows: no {edit.anchor}"
+        )
+    path.write_text(text[: found.end()] + edit.added + text[found.end() :], errors="surrogateescape")
 
 
 def _apply(patch: Patch, target: Path, version: str) -> None:

@@ -86,6 +86,37 @@ class Look(msgspec.Struct, frozen=True):
     disagreement: str | None = None
 
 
+class BadFile(msgspec.Struct, frozen=True):
+    """A file of the image that was not read as before the workload."""
+
+    path: str
+    why: str
+    """`differs`, an error of the kernel's, or `stuck` for one whose reading did not end."""
+    reading: str
+    """`before` the workload, from what is `cached` after it, or `fresh` from the disk."""
+
+
+class ReadBack(msgspec.Struct, frozen=True):
+    """The files of the image read before the workload and after it."""
+
+    files: int
+    """Regular files and symbolic links, before the workload."""
+    kib: int
+    bad: int
+    """How often a reading was not as it should be; the first are named."""
+    named: tuple[BadFile, ...] = ()
+    missing: int = 0
+    """Files that a later reading did not find: an unreadable directory of squashfs looks empty."""
+    left: int = 0
+    """Processes of the workload that SIGKILL did not end within 30 s."""
+    complete: bool = True
+    """Both later readings came to their end."""
+
+    @property
+    def good(self) -> bool:
+        return self.complete and not self.bad and not self.missing
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One virtual machine, from its start to its end."""
 
@@ -113,6 +144,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """How often programs of the workload ended by a signal: number of the signal to count."""
     exits: tuple[Exit, ...] = ()
     samples: tuple[Sample, ...] = ()
+    squashfs_errors: int = 0
+    """Error lines of squashfs on the console, up to the end of the measurement."""
+    squashfs_error_lines: tuple[str, ...] = ()
+    """The first few of them."""
+    read_back: ReadBack | None = None
+    """Where the setup asked for it and the guest could still be asked."""
     pulse_gap_s: float | None = None
     """Longest time without a pulse of the watcher, which needs neither memory nor disk: a gap here is the machine's, not the guest's."""
     disk_reads: int = 0

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* One write(2), as the files of /proc and /sys want it. */
@@ -20,6 +21,19 @@ int write_file(const char *path, const char *value)
 	close(fd);
 	errno = error;
 	return done < 0 ? -1 : 0;
+}
+
+/* One that is built in is no error. */
+int load_module(const char *path, const char *parameters)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int failed;
+
+	if (fd < 0)
+		return -1;
+	failed = syscall(SYS_finit_module, fd, parameters, 0) != 0 && errno != EEXIST;
+	close(fd);
+	return failed ? -1 : 0;
 }
 
 /* The start of a file that stays open, as a string. */

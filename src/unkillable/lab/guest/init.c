@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,14 +30,7 @@ static int do_port(int count, char **words)
 
 static int do_module(int count, char **words)
 {
-	int fd = open(words[0], O_RDONLY | O_CLOEXEC);
-	int failed;
-
-	if (fd < 0)
-		return -1;
-	failed = syscall(SYS_finit_module, fd, count > 1 ? words[1] : "", 0) != 0 && errno != EEXIST;
-	close(fd);
-	return failed ? -1 : 0;
+	return load_module(words[0], count > 1 ? words[1] : "");
 }
 
 static int do_root(int count, char **words)
@@ -98,6 +90,13 @@ static int do_init(int count, char **words)
 	return -1;
 }
 
+static int do_readback(int count, char **words)
+{
+	(void)count;
+	(void)words;
+	return readback_before();
+}
+
 static int do_canary(int count, char **words)
 {
 	return start_canary(count, words);
@@ -155,7 +154,7 @@ static const struct directive {
 	{ "port", 1, 1, true, do_port },       { "module", 1, 2, false, do_module },
 	{ "root", 2, 2, true, do_root },       { "write", 2, 2, false, do_write },
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
-	{ "blind", 0, 0, false, do_blind },
+	{ "blind", 0, 0, false, do_blind },   { "readback", 0, 0, false, do_readback },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },
 	{ "canary", 4, WORDS, true, do_canary }, { "daemon", 1, WORDS, false, do_daemon },
 	{ "run", 4, WORDS, true, do_run },     { "room", 1, 1, false, do_room },

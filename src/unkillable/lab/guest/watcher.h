@@ -1,4 +1,4 @@
-/* The watcher: /init of the initramfs.  What its parts know of each other; docs/dev/lab.md has the protocol. */
+/* The watcher and the agent, each an /init: what their parts know of each other; docs/dev/lab.md has the protocol. */
 #ifndef WATCHER_H
 #define WATCHER_H
 
@@ -24,6 +24,7 @@ void say_fail(bool fatal, const char *what, int error);
 /* files.c */
 int write_file(const char *path, const char *value);
 int read_fd(int fd, char *text, size_t size);
+int load_module(const char *path, const char *parameters);
 long long number_after(const char *text, const char *key);
 
 /* conf.c: a line of lab.conf into words, in place; -1 if it is malformed */
@@ -49,6 +50,15 @@ int start_daemon(int argc, char **argv);
 int start_keep(int argc, char **argv);
 void start_reaped(pid_t pid, int status);
 struct records *start_records(void);
+
+/* readback.c: the files of the image, before and after */
+int readback_read(const char *which, bool first);
+int readback_before(void);
+void readback_after(void);
+
+/* kmsg.c: the kernel's ring buffer */
+void kmsg_open(void);
+void kmsg_print(bool all);
 
 /* Each a thread that runs for ever; *_open allocates all that it needs. */
 int trace_open(void);

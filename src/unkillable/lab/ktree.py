@@ -1,0 +1,60 @@
+"""A kernel tree of links in which fs/squashfs is a directory of its own, with patches; what was compiled of the rest stays.
+
+A minimal kernel takes minutes to compile, squashfs and the last link of vmlinux seconds: the variants of a series share the
+objects of everything else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from unkillable.lab import squashfssource
+from unkillable.lab.cache import errors_told, locked, root
+from unkillable.lab.squashfssource import FOLDER, Change
+
+
+@contextmanager
+def patched(tree: Path, series: Sequence[Change], version: str, key: str) -> Iterator[tuple[Path, Path]]:
+    """(tree, build directory) for the kernel at `tree` with patches; nobody else has it meanwhile.
+
+    `key` names the tree's content and all that is configured but squashfs.
+    """
+    place = root() / "kernel-tree" / key
+    with errors_told(f"linking {tree}"), tempfile.TemporaryDirectory(prefix="unkillable-") as aside:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder = squashfssource.copy(tree / FOLDER, Path(aside), series, version)
+        with locked(place.with_suffix(".lock")):
+            source, out = place / "source", place / "build"
+            if not out.is_dir():
+                link(tree.resolve(), source)
+                out.mkdir()
+            put(folder, source / FOLDER)
+            yield source, out
+
+
+def link(tree: Path, into: Path) -> None:
+    """A tree of links, but for an empty fs/squashfs."""
+    for folder, but in ((Path(), "fs"), (Path("fs"), "squashfs")):
+        (into / folder).mkdir(parents=True, exist_ok=True)
+        for path in (tree / folder).iterdir():
+            if path.name != but:
+                here = into / folder / path.name
+                here.unlink(missing_ok=True)
+                here.symlink_to(path)
+    (into / FOLDER).mkdir(exist_ok=True)
+
+
+def put(source: Path, into: Path) -> None:
+    """Makes one directory of files as another; only what differs is written, so that make compiles no more than that."""
+    names = {path.name for path in source.iterdir()}
+    for path in into.iterdir():
+        if path.name not in names:
+            path.unlink()
+    for name in names:
+        data = (source / name).read_bytes()
+        path = into / name
+        if not path.is_file() or path.read_bytes() != data:
+            path.write_bytes(data)
