@@ -27,7 +27,7 @@ def _run(*arguments: str) -> Result:
 
 def test_the_first_line_is_the_answer() -> None:
     result = _run(str(EXAMPLE))
-    assert result.output.splitlines()[0] == "6 patches for Linux 6.1.0-example"
+    assert result.output.splitlines()[0] == "7 patches for Linux 6.1.0-example"
     assert "fs/squashfs/cache.c:24: wait_event(cache->wait_queue, cache->unused);" in result.output
     assert result.return_value in (None, 0)
 
@@ -35,8 +35,8 @@ def test_the_first_line_is_the_answer() -> None:
 def test_patches_are_written(tmp_path: Path) -> None:
     folder = tmp_path / "patches"
     first = _run(str(EXAMPLE), "--output", str(folder)).output.splitlines()[0]
-    assert first == f"6 patches for Linux 6.1.0-example, in {folder}"
-    assert [path.name[:4] for path in sorted(folder.iterdir())] == [f"000{number}" for number in range(1, 7)]
+    assert first == f"7 patches for Linux 6.1.0-example, in {folder}"
+    assert [path.name[:4] for path in sorted(folder.iterdir())] == [f"000{number}" for number in range(1, 8)]
     with pytest.raises(UserError, match="not empty"):
         _run(str(EXAMPLE), "--output", str(folder))
     assert _run(str(EXAMPLE), "--output", str(folder), "--force").return_value in (None, 0)
@@ -45,7 +45,7 @@ def test_patches_are_written(tmp_path: Path) -> None:
 def test_the_document_is_what_its_types_say() -> None:
     fix = msgspec.json.decode(_run(str(EXAMPLE), "--format", "json").output, type=Fix, strict=True)
     assert fix.schema == "unkillable.fix/1"
-    assert [step.status for step in fix.series.steps] == ["patched"] * 6
+    assert [step.status for step in fix.series.steps] == ["patched"] * 7
     assert fix.check is None
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_shape_is_status_1_and_names_its_lines(tmp_path: Path) -> Non
     tree = changed(tmp_path / "other", ("squashfs.h", "#define TRACE", "#define VENDOR_TRACE"))
     result = _run(str(tree), "--output", str(tmp_path / "patches"))
     assert result.return_value == 1
-    assert "1 more does not fit" in result.output.splitlines()[0]
+    assert "2 more do not fit" in result.output.splitlines()[0]
     assert "DOES NOT FIT: let readahead fail" in result.output
     assert len(list((tmp_path / "patches").iterdir())) == 5
 
