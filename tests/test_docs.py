@@ -17,7 +17,7 @@ from unkillable.cli.main import COMMANDS, cli
 from unkillable.diagnosis import KINDS
 from unkillable.evidence import formats, reader, tasklines
 from unkillable.pipeline import inspect
-from unkillable.waits.catalogue import Site, load
+from unkillable.waits.catalogue import Resource, load
 
 PAGES = docs.pages()
 DOCS = docs.ROOT / "docs"
@@ -167,10 +167,9 @@ def test_the_framing_row_of_the_contributors_page_is_in_the_table() -> None:
     assert begin in (docs.ROOT / "src/unkillable/klog/rows.py").read_text(encoding="utf-8")
 
 
-def test_the_wait_site_of_the_contributors_page_is_one() -> None:
+def test_the_resource_of_the_contributors_page_is_one() -> None:
     (text,) = _blocks("contributing.md", "toml")
-    (row,) = (msgspec.convert(each, Site) for each in tomllib.loads(text)["site"])
-    known = [site for site in load().sites if site.function == row.function]
-    assert any(
-        (site.resource, site.state, site.file) == (row.resource, row.state, row.file) for site in known
-    )
+    (row,) = (msgspec.convert(each, Resource) for each in tomllib.loads(text)["resource"])
+    known = load().resource(row.key)
+    assert known is not None
+    assert (row.members, row.title, row.who, row.kind) == (known.members, known.title, known.who, known.kind)

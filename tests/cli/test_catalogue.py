@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tests.ksource.kernel import write
 from tests.ksource.small_kernel import FILES
 from unkillable.cli.main import cli
-from unkillable.waits.generated import read
+from unkillable.waits.generated import Inner, read
 
 LOG = """\
 [    0.000000] Linux version 6.1.0-vendor (a@b) (gcc 12) #1 SMP
@@ -47,17 +47,17 @@ def test_build(root: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.startswith("linux-6.1.192.catalogue: ")
     found = read(Path("linux-6.1.192.catalogue"))
-    (sleep,) = found.sleeps["take"]
-    assert (sleep.primitive, sleep.state, sleep.resource, found.file(sleep)) == (
+    assert found.kernels == ("6.1.192",)
+    taking = found.function("take")
+    assert taking is not None
+    (one,) = taking.definitions
+    (sleep,) = one.sleeps
+    assert (sleep.primitive, sleep.state, sleep.resource, one.file) == (
         "rest", "TASK_UNINTERRUPTIBLE", "box.lounge", "fs/box/box.c",
     )  # fmt: skip
-    assert found.inner["hatch_lock"].primitive == "hatch_lock"
-    assert (
-        found.inner[
-            "__hatch_lock_slowly" if "__hatch_lock_slowly" in found.inner else "__latch_slowly"
-        ].primitive
-        == "hatch_lock"
-    )
+    inner = found.function("__latch_slowly")
+    assert inner is not None
+    assert inner.inner == Inner("hatch_lock", "TASK_UNINTERRUPTIBLE")
 
 
 def test_the_same_bytes_again(root: Path) -> None:

@@ -19,6 +19,7 @@ from unkillable.ksource.tree import Tree
 HEADER = "include/linux/chest.h"
 CHEST_H = """\
 #define chest_of(x) ((x)->chest)
+#define hash_of(x) ((unsigned long)(x) % 64)
 static inline struct lounge *lounge_in(struct chest *chest) { return &chest->lounge; }
 extern void chest_rest(struct chest *chest);
 extern void chest_rest_inside(struct trunk *trunk);
@@ -29,6 +30,8 @@ extern void chest_order(struct chest *chest);
 extern void chest_opened(struct chest *chest);
 asmlinkage long sys_chest(struct chest *chest);
 extern void chest_slot(void);
+extern void chest_hashed(struct chest *chest);
+extern void chest_searched(struct chest *chest);
 """
 WORK = "".join(
     f"void work{n}(struct chest *chest)\n{{\n\twork{n + 1}(chest);\n\tmore{n}(chest);\n\tless{n}(chest);\n}}\n"
@@ -62,6 +65,26 @@ void chest_find(int number)
 	struct chest *chest = lookup(number);
 
 	rest(chest->lounge, chest->empty);
+}
+static struct lounge *lounge_by_address(struct chest *chest)
+{
+	return &lounges[hash_of(chest)];
+}
+void chest_hashed(struct chest *chest)
+{
+	struct lounge *lounge = lounge_by_address(chest);
+
+	rest(*lounge, chest->empty);
+}
+static struct lounge *lounge_by_search(struct chest *chest)
+{
+	return &lookup(chest->number)->lounge;
+}
+void chest_searched(struct chest *chest)
+{
+	struct lounge *lounge = lounge_by_search(chest);
+
+	rest(*lounge, chest->empty);
 }
 void chest_busy(struct chest *chest)
 {
@@ -115,6 +138,8 @@ def tree(code: str = CHEST_C) -> dict[str, str]:
         ("chest_rest_inside", True),
         ("chest_rest_checked", True),
         ("chest_order", True),
+        ("chest_hashed", True),
+        ("chest_searched", False),
         ("chest_find", False),
         ("chest_busy", False),
         ("chest_opened", False),

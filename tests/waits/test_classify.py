@@ -3,9 +3,8 @@
 import pytest
 
 from unkillable.waits import states
-from unkillable.waits.catalogue import load
 from unkillable.waits.classify import Call, classifier
-from unkillable.waits.contexts import CONTEXTS, allocation_context
+from unkillable.waits.contexts import allocation_context
 
 FAULT = "filemap_fault __do_fault handle_mm_fault do_user_addr_fault exc_page_fault asm_exc_page_fault"
 ARM_FAULT = "filemap_fault __do_fault handle_mm_fault do_page_fault do_PrefetchAbort ret_from_exception"
@@ -55,7 +54,7 @@ CASES = [
     ids=[case[3] for case in CASES],
 )
 def test_sleepers(stack, letter, kernel, function, state, killable, resource, entry):
-    wait = classifier().classify(calls(stack), letter, kernel)
+    wait = classifier(kernel).classify(calls(stack), letter)
     assert wait.asleep
     assert (wait.function, wait.task_state, wait.killable, wait.entered_by) == (
         function,
@@ -68,12 +67,12 @@ def test_sleepers(stack, letter, kernel, function, state, killable, resource, en
 
 
 def test_filling_an_entry_is_holding_it():
-    filler = classifier().classify(
+    filler = classifier("5.10.251").classify(
         calls(f"__schedule schedule io_schedule_timeout __wait_for_common submit_bio_wait squashfs_bio_read squashfs_read_data "
-              f"squashfs_cache_get squashfs_readpage_block {FAULT}"), "D", "5.10.251")  # fmt: skip
+              f"squashfs_cache_get squashfs_readpage_block {FAULT}"), "D")  # fmt: skip
     assert "squashfs-cache-entry" in {hold.resource for hold in filler.holds}
-    waiter = classifier().classify(
-        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage_block {FAULT}"), "D", "5.10.251"
+    waiter = classifier("5.10.251").classify(
+        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage_block {FAULT}"), "D"
     )
     assert "squashfs-cache-entry" not in {hold.resource for hold in waiter.holds}
 
@@ -91,16 +90,16 @@ def test_running_and_preempted_tasks_do_not_sleep():
 
 
 def test_a_woken_task_counts_as_asleep_until_it_runs():
-    wait = classifier().classify(
-        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage {FAULT}"), "R", "5.10.251"
+    wait = classifier("5.10.251").classify(
+        calls(f"__schedule schedule squashfs_cache_get squashfs_readpage {FAULT}"), "R"
     )
     assert wait.asleep
 
 
 def test_a_stack_of_guesses_is_read_from_the_first_known_site():
-    wait = classifier().classify(
+    wait = classifier("5.10.251").classify(
         calls("?psi_group_change ?__schedule ?schedule ?add_wait_queue_exclusive ?squashfs_cache_get ?squashfs_readpage "
-              "?filemap_fault ?handle_mm_fault ?exc_page_fault"), "D", "5.10.251")  # fmt: skip
+              "?filemap_fault ?handle_mm_fault ?exc_page_fault"), "D")  # fmt: skip
     assert wait.inferred
     assert wait.function == "squashfs_cache_get"
     assert wait.entered_by == "page-fault"
@@ -110,8 +109,8 @@ def test_khungtaskd_settles_the_state():
     stack = calls(
         "__schedule schedule schedule_preempt_disabled __mutex_lock linkwatch_event process_one_work kthread"
     )
-    assert classifier().classify(stack, "D", "6.8").killable is None
-    assert classifier().classify(stack, "D", "6.8", plain=True).killable is False
+    assert classifier("6.8").classify(stack, "D").killable is None
+    assert classifier("6.8").classify(stack, "D", plain=True).killable is False
 
 
 @pytest.mark.parametrize(
@@ -143,18 +142,3 @@ def test_allocations_that_may_not_kill(path, kernel, frame):
     else:
         assert context is not None
         assert (context.frame, context.may_oom) == (frame, False)
-
-
-def test_the_catalogue_is_whole():
-    catalogue = load()
-    keys = {row.key for row in catalogue.resources}
-    assert len(catalogue.sites) > 400
-    assert {row.resource for row in catalogue.sites} <= keys
-    assert {need for row in catalogue.resources for need in row.needs} <= keys
-    assert {row.resource for row in catalogue.internals if row.resource} <= keys
-    known = {*states.WAKES_ON_SIGKILL, "caller", "running", None}
-    assert {row.state for row in catalogue.sites} | {row.state for row in catalogue.internals} <= known
-    # These stand for many unlike waits, which their sites cite one by one.
-    general = {"network-server", "cluster-lock", "futex", "stopped", "event"}
-    assert {row.key for row in catalogue.resources if not row.cite} <= general
-    assert all(context.cite for context in CONTEXTS)

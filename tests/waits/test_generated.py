@@ -1,4 +1,4 @@
-"""Catalogues that were made from source: their files, which one fits, and what they add to classification."""
+"""Catalogues that were made from source: their files, and what is read out of them again."""
 
 from __future__ import annotations
 
@@ -10,79 +10,104 @@ import zstandard
 
 from unkillable.errors import UserError
 from unkillable.waits import generated, states
-from unkillable.waits.catalogue import load
-from unkillable.waits.classify import Call, Classifier, classifier
-from unkillable.waits.generated import Generated, Inner, Sleep, pack, read
-
-MADE = Generated(
-    kernel="6.1.0-vendor",
-    generator="test",
-    files=("drivers/acme/acme.c", "fs/squashfs/cache.c"),
-    sleeps={
-        "acme_read": (Sleep(0, 10, "", states.UNINTERRUPTIBLE, "acme.queue", "queue"),),
-        "acme_open": (
-            Sleep(0, 20, "mutex_lock", states.UNINTERRUPTIBLE, "acme.lock", "lock"),
-            Sleep(0, 30, "wait_event_killable", states.KILLABLE, "acme.queue", "queue"),
-        ),
-        "squashfs_cache_get": (
-            Sleep(1, 99, "wait_event_killable", states.KILLABLE, "squashfs_cache.wait_queue", "queue"),
-        ),
-        "new_cache_get": (
-            Sleep(1, 77, "wait_event", states.UNINTERRUPTIBLE, "squashfs_cache.wait_queue", "queue"),
-        ),
-    },
-    inner={"acme_wait_slowly": Inner("acme_wait", states.UNINTERRUPTIBLE)},
+from unkillable.waits.generated import (
+    Definition,
+    Function,
+    Generated,
+    Inner,
+    Kernel,
+    Primitive,
+    Sleep,
+    Summary,
+    pack,
+    read,
 )
 
-
-def wait(text: str, letter: str | None = "D"):
-    one = Classifier(load(), MADE)
-    return one.classify(tuple(Call(name) for name in text.split()), letter, "6.1.0")
+CACHE, OTHER = "fs/box/cache.c", "fs/box/super.c"
 
 
-def test_a_loop_that_is_written_out_in_a_vendors_driver() -> None:
-    found = wait("__schedule schedule acme_read vfs_read ksys_read")
-    assert (found.function, found.task_state, found.killable) == ("acme_read", states.UNINTERRUPTIBLE, False)
-    assert [(one.kernel, one.file, one.line) for one in found.site.cite] == [
-        ("6.1.0-vendor", "drivers/acme/acme.c", 10)
-    ]
-    without = Classifier(load()).classify(tuple(Call(one) for one in ("schedule", "acme_read")), "D", "6.1.0")
-    assert without.killable is None
-
-
-def test_the_primitive_chooses_among_several() -> None:
-    lock = wait("__schedule schedule schedule_preempt_disabled __mutex_lock mutex_lock acme_open vfs_open")
-    assert (lock.primitive, lock.killable, lock.resource) == ("mutex_lock", False, "mutex")
-
-
-def test_what_this_kernel_says_holds_against_the_vocabulary() -> None:
-    found = wait("__schedule schedule squashfs_cache_get squashfs_readahead")
-    assert (found.task_state, found.killable, found.resource) == (
-        states.KILLABLE,
-        True,
-        "squashfs-cache-entry",
+def made(version: str = "6.1.0", /, **functions: Function) -> Kernel:
+    return Kernel(
+        version, "test", functions, {"wait_event": Primitive("queue", ("___wait_event", "schedule"))}
     )
 
 
-def test_the_vocabulary_knows_a_resource_by_its_member() -> None:
-    assert wait("__schedule schedule new_cache_get squashfs_readahead").resource == "squashfs-cache-entry"
-
-
-def test_what_a_primitive_is_made_of_is_skipped() -> None:
-    found = wait("__schedule schedule acme_wait_slowly acme_user vfs_read")
-    assert (found.function, found.primitive, found.task_state) == (
-        "acme_user",
-        "acme_wait",
-        states.UNINTERRUPTIBLE,
+def function(*lines: int, state: str = states.UNINTERRUPTIBLE, file: str = CACHE) -> Function:
+    return Function(
+        (Definition(file, tuple(Sleep(line, "wait_event", state, "box.queue") for line in lines)),)
     )
+
+
+def opened(*kernels: Kernel) -> Generated:
+    return Generated(pack(kernels), "test")
+
+
+def test_what_goes_in_comes_out() -> None:
+    two = Function(
+        (
+            Definition(CACHE, (Sleep(7, "", None, None),), ("box_fill", "box_wait")),
+            Definition(OTHER, (), ("box_wait",)),
+        )
+    )
+    inner = Function((), Inner("mutex_lock", "caller"))
+    kernel = made(box_get=two, box_wait=function(3, 5), __mutex_lock=inner)
+    found = opened(kernel)
+    assert found.kernels == ("6.1.0",)
+    assert found.generator == "test"
+    assert found.summaries == (Summary("6.1.0", 2, 3),)
+    assert dict(found.functions()) == kernel.functions
+    assert found.primitives == kernel.primitives
+    assert found.function("box_get") == two
+    assert found.function("__mutex_lock") == inner
+    assert found.function("box") is None
+    assert found.function("") is None
+
+
+def test_more_functions_than_a_block_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generated, "_BLOCK", 3)
+    kernel = made(**{f"f{number:02}": function(number) for number in range(10)})
+    found = opened(kernel)
+    assert dict(found.functions()) == kernel.functions
+    assert [found.function(name) for name in kernel.functions] == list(kernel.functions.values())
+    assert found.function("f025") is None
+
+
+def test_several_kernels() -> None:
+    """The same sleeps some lines further down, then with lines in between, then in another state, then in no state at all."""
+    ones = (
+        made("5.10.1", get=function(10, 20)),
+        made("6.1.0", get=function(13, 23)),
+        made("6.6.0", get=function(13, 29), put=function(1)),
+        made("6.12.0", get=function(13, 29, state=states.KILLABLE)),
+        made("7.0.0", put=function(1, file=OTHER)),
+    )
+    found = opened(*ones)
+    assert found.kernels == ("5.10.1", "6.1.0", "6.6.0", "6.12.0", "7.0.0")
+    for number, one in enumerate(ones):
+        assert dict(found.functions(number)) == one.functions
+        for name in ("get", "put"):
+            assert found.function(name, number) == one.functions.get(name)
+
+
+def test_what_kernels_share_is_stored_once() -> None:
+    many = {f"function_{number}": function(number, number + 7, number * 3) for number in range(300)}
+    moved = {
+        name: function(*(each.line + 5 for one in many[name].definitions for each in one.sleeps))
+        for name in many
+    }
+    one, two = pack([made("6.1.0", **many)]), pack([made("6.1.0", **many), made("6.2.0", **moved)])
+    assert len(two) < 1.2 * len(one)
 
 
 def test_file(tmp_path: Path) -> None:
     path = tmp_path / "a.catalogue"
-    path.write_bytes(pack(MADE))
-    found = read(path)
-    assert msgspec.structs.asdict(found) == msgspec.structs.asdict(MADE)
-    assert pack(found) == path.read_bytes()
+    kernel = made(get=function(1))
+    path.write_bytes(pack([kernel]))
+    assert dict(read(path).functions()) == kernel.functions
+    assert pack([kernel]) == path.read_bytes()
+
+
+WHOLE = msgspec.msgpack.decode(pack([made(get=function(1))]))
 
 
 @pytest.mark.parametrize(
@@ -90,9 +115,13 @@ def test_file(tmp_path: Path) -> None:
     [
         (b"", "no catalogue"),
         (b"not packed", "no catalogue"),
-        (zstandard.compress(b"\xff\xff"), "no catalogue"),
-        (zstandard.compress(msgspec.msgpack.encode({"kernel": "6.1"})), "no catalogue"),
-        (pack(msgspec.structs.replace(MADE, schema="unkillable.catalogue/9")), "is unkillable.catalogue/9"),
+        (b"\xff\xff", "no catalogue"),
+        (msgspec.msgpack.encode({"kernel": "6.1"}), "no catalogue"),
+        (msgspec.msgpack.encode({"schema": "unkillable.catalogue/2"}), "no catalogue"),
+        (msgspec.msgpack.encode({**WHOLE, "schema": "unkillable.catalogue/9"}), "is unkillable.catalogue/9"),
+        (msgspec.msgpack.encode({**WHOLE, "kernels": []}), "no catalogue"),
+        (msgspec.msgpack.encode({**WHOLE, "first": []}), "no catalogue"),
+        (zstandard.compress(msgspec.msgpack.encode({"schema": "unkillable.catalogue/1"})), "no catalogue"),
     ],
 )
 def test_no_catalogue(tmp_path: Path, data: bytes, says: str) -> None:
@@ -101,46 +130,33 @@ def test_no_catalogue(tmp_path: Path, data: bytes, says: str) -> None:
         read(tmp_path / "x")
 
 
+@pytest.mark.parametrize(
+    "block", [b"", b"not packed", zstandard.compress(b"\xff"), zstandard.compress(b"\x81")]
+)
+def test_a_block_that_is_none(block: bytes) -> None:
+    found = Generated(msgspec.msgpack.encode({**WHOLE, "blocks": [block]}), "x")
+    with pytest.raises(UserError, match="x: no catalogue"):
+        found.function("get")
+
+
+def test_a_function_that_is_none() -> None:
+    block = zstandard.compress(msgspec.msgpack.encode({"get": [[1, "file.c", "sleeps"]]}))
+    found = Generated(msgspec.msgpack.encode({**WHOLE, "blocks": [block]}), "x")
+    with pytest.raises(UserError, match="x: no catalogue"):
+        found.function("get")
+
+
 def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generated, "_LARGEST", 1000)
-    (tmp_path / "x").write_bytes(zstandard.compress(bytes(5000)))
+    monkeypatch.setattr(generated, "_LARGEST_BLOCK", 1000)
+    bomb = Generated(msgspec.msgpack.encode({**WHOLE, "blocks": [zstandard.compress(bytes(5000))]}), "x")
     with pytest.raises(UserError, match="unpacks to more than"):
+        bomb.function("get")
+    monkeypatch.setattr(generated, "_LARGEST", 1000)
+    (tmp_path / "x").write_bytes(bytes(5000))
+    with pytest.raises(UserError, match="which no catalogue does"):
         read(tmp_path / "x")
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         read(tmp_path / "nobody")
-
-
-@pytest.mark.parametrize(
-    ("version", "expected"),
-    [
-        ("6.1.7", "6.1.192"),
-        ("6.1", "6.1.192"),
-        ("6.5.3", "6.1.192"),
-        ("6.12.1", "6.12.118"),
-        ("9.0", "7.3.4"),
-        ("3.10", "5.10.262"),
-        (None, None),
-    ],
-)
-def test_nearest(monkeypatch: pytest.MonkeyPatch, version: str | None, expected: str | None) -> None:
-    known = tuple(generated.Bundled(one, "") for one in ("5.10.262", "6.1.192", "6.12.118", "7.3.4"))
-    monkeypatch.setattr(generated, "bundled", lambda: known)
-    assert generated.nearest(version) == expected
-
-
-def test_nothing_is_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generated, "bundled", tuple)
-    assert generated.nearest("6.1") is None
-
-
-def test_those_that_come_with_the_package() -> None:
-    assert generated.bundled(), "none"
-    for one in generated.bundled():
-        found = generated.of(one.version)
-        assert found.kernel == one.version
-        states_of = {sleep.state for sleep in found.sleeps["squashfs_cache_get"]}
-        assert states_of == {states.UNINTERRUPTIBLE}
-        assert classifier(one.version).own.generated is found

@@ -36,26 +36,26 @@ def build(tree: str, output: str | None, arch: str | None, core: bool) -> None:
     need_numpy()
     from unkillable.ksource.catalogue import catalogue
     from unkillable.ksource.tree import Tree
-    from unkillable.waits.generated import SUFFIX, pack
+    from unkillable.waits.generated import SUFFIX, pack, summary
 
     with SourceProgress(tree) as progress:
         found = catalogue(Tree(Path(tree)), __version__, arch, not core, progress.report)
-    name = output or f"linux-{found.kernel or 'unknown'}{SUFFIX}"
-    write_file(name, pack(found))
-    sleeps = sum(len(one) for one in found.sleeps.values())
+    name = output or f"linux-{found.version or 'unknown'}{SUFFIX}"
+    write_file(name, pack([found]))
+    files = {one.file for function in found.functions.values() for one in function.definitions}
+    counted = summary(found)
     click.echo(
-        f"{name}: {sleeps} sleeps of {len(found.sleeps)} functions in {len(found.files)} files of Linux {found.kernel or '?'}"
+        f"{name}: {counted.sleeps} sleeps of {counted.functions} functions in {len(files)} files of Linux {found.version or '?'}"
     )
 
 
 @command.command(name="list")
 def show() -> None:
-    """The catalogues that come with this program."""
-    from unkillable.waits.generated import bundled, of
+    """The kernels whose catalogues come with this program."""
+    from unkillable.waits.bundled import bundled
 
-    for one in bundled():
-        found = of(one.version)
-        sleeps = sum(len(each) for each in found.sleeps.values())
+    found = bundled()
+    for one in found.summaries:
         click.echo(
-            f"Linux {one.version}: {sleeps} sleeps of {len(found.sleeps)} functions, made by unkillable {found.generator}"
+            f"Linux {one.version}: {one.sleeps} sleeps of {one.functions} functions, made by unkillable {found.generator}"
         )

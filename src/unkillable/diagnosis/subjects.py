@@ -8,7 +8,7 @@ from unkillable.diagnosis.types import Quote
 from unkillable.evidence.types import Evidence, Frame, TaskSighting
 from unkillable.versions import version_key
 from unkillable.waits import states
-from unkillable.waits.classify import Call, Classifier, Wait, classifier, own_classifier
+from unkillable.waits.classify import Call, Classifier, Wait, classifier
 from unkillable.waits.generated import Generated
 
 
@@ -65,12 +65,12 @@ def kernel_version(evidence: Evidence) -> str | None:
     return f"{major}.{minor}" if major == 2 else f"{major}.{minor - 1}"
 
 
-def view(sighting: TaskSighting, version: str | None, known: Classifier) -> View:
+def view(sighting: TaskSighting, known: Classifier) -> View:
     stack = sighting.stack
     if stack is None:
         if sighting.wchan:
             asleep = (Call("schedule"), Call(sighting.wchan))
-            return View(sighting, known.classify(asleep, sighting.state, version))
+            return View(sighting, known.classify(asleep, sighting.state))
         return View(sighting, None)
     calls = tuple(Call(frame.function, frame.reliable) for frame in stack.frames)
     if sighting.text.startswith("[<0>]") or "/stack" in sighting.text:
@@ -80,7 +80,7 @@ def view(sighting: TaskSighting, version: str | None, known: Classifier) -> View
         letter = "D"  # khungtaskd looks at TASK_UNINTERRUPTIBLE sleepers only (kernel/hung_task.c)
     # A dump shows a killable sleeper as K, so its D is the other one.
     plain = sighting.origin == "hung-task" or (sighting.origin == "vmcore" and letter == "D")
-    wait = known.classify(calls, letter, version, stack.interrupted, plain)
+    wait = known.classify(calls, letter, stack.interrupted, plain)
     if stack.mixed and wait is not None:
         wait = msgspec.structs.replace(wait, inferred=True)
     return View(sighting, wait)
@@ -109,14 +109,13 @@ def _frame_text(frame: Frame) -> str:
 
 def collect(evidence: Evidence, catalogue: Generated | None = None) -> list[Subject]:
     """All tasks of the evidence, in the order they are first seen.  `catalogue` is that of the log's own kernel, if it was made."""
-    version = kernel_version(evidence)
-    known = classifier(version) if catalogue is None else own_classifier(catalogue)
+    known = classifier(kernel_version(evidence), catalogue)
     subjects: dict[tuple[int | None, str | None, int], Subject] = {}
     for number, sighting in enumerate(evidence.tasks):
         anonymous = sighting.pid is None
         key = (sighting.pid, sighting.comm, number if anonymous else 0)
         subject = subjects.setdefault(key, Subject(sighting.pid, sighting.comm))
-        subject.views.append(view(sighting, version, known))
+        subject.views.append(view(sighting, known))
     for hung in evidence.hung:
         subject = subjects.setdefault((hung.pid, hung.comm, 0), Subject(hung.pid, hung.comm))
         if subject.hung_seconds is None or hung.seconds >= subject.hung_seconds:

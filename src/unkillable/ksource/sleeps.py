@@ -25,7 +25,7 @@ _SHARED = ("kernel", "mm", "block", "lib", "fs", "include", "init", "ipc")
 """Directories whose functions can be primitives; below fs/ and drivers/ everything that sleeps is somebody's own."""
 _OWN = ("fs", "mm", "block")
 """Of these the files themselves, not the directories below."""
-_SCHEDULERS = ("kernel/sched", "kernel/time", "include/linux")
+_SCHEDULERS = ("kernel/sched", "kernel/time", "include/linux", "block")
 """Where functions that call schedule() in their caller's state are looked for; elsewhere such a call is a preemption point."""
 _ROUNDS = 6
 """Wrappers around wrappers that are followed; down_read is the fourth."""
@@ -111,7 +111,8 @@ class Sleeps:
 
     def candidates(self) -> list[int]:
         """Functions that can have points."""
-        names = {*self._primitives, *self.events.setters, *self.events.schedulers}
+        given = (name for name in self._known if self.is_given(name))
+        names = {*self._primitives, *self.events.setters, *self.events.schedulers, *given}
         return [one for one in self.index.callers(names).tolist() if not self.index.is_macro(one)]
 
     def _shared(self, function: int) -> bool:
@@ -236,6 +237,18 @@ class Sleeps:
                     found.setdefault(name, []).append((function, header))
         return found
 
+    def way(self, name: str) -> tuple[str, ...]:
+        """Names between a sleeper and schedule(), from the outside, by whatever definition of each: without lockdep
+        down_write_nested() is a macro for down_write()."""
+        found: dict[str, None] = {}
+        queue = [name]
+        for each in queue:
+            for one in self._known.get(each, ()):
+                names = one.ends if one.called is None else (one.called,)
+                queue += [called for called in names if called not in found and called != name]
+                found.update(dict.fromkeys(names))
+        return tuple(found)
+
     def _via(self, sleeper: Sleeper) -> tuple[str, ...]:
         """Names down to schedule()."""
         names: list[str] = []
@@ -268,11 +281,15 @@ class Sleeps:
         """Sleeps of a function by its own calls; none of a primitive and of what is inside of one."""
         if function in self._inside:
             return ()
+        return tuple(one for one in self.own(function) if one.open_coded or one.primitive in self._primitives)
+
+    def own(self, function: int) -> tuple[Point, ...]:
+        """Sleeps of a function by its own calls, be it a primitive, and be they of a helper that is given the state."""
         found = []
         for one in self.events.of(function):
             if one.kind != "sleep":
                 continue
-            if not one.open_coded and one.name not in self._primitives:
+            if not one.open_coded and one.name not in self._primitives and not self.is_given(one.name):
                 continue
             found.append(
                 Point(
@@ -286,6 +303,10 @@ class Sleeps:
                 )
             )
         return tuple(found)
+
+    def is_given(self, name: str) -> bool:
+        """Whether what sleeps by this name does so in a state that its caller hands over."""
+        return any(one.parameter is not None for one in self._known.get(name, ()))
 
 
 def _agreed(function: int, events: list[Event]) -> Sleeper:

@@ -104,21 +104,32 @@ class Wrappers:
         ) is not None and word not in self.sources.parameters(function)
 
     def _is_given(self, function: int, word: str, depth: int = 0) -> bool:
-        """Whether this is a parameter, or made of one by what headers or the scheduler define: what was looked up elsewhere
-        was found, not given."""
+        """Whether this is a parameter, or made of one by what headers or the scheduler define or a calculation of the same file:
+        what was looked up elsewhere was found, not given."""
         if word in self.sources.parameters(function):
             return True
         if depth > _MADE:
             return False
         for made in re.findall(rf"\b{word}\s*=(?!=)([^;]*);", self.sources.code(function)):
-            if all(self._makes(name) for name in _CALL.findall(made)) and any(
+            if all(self._makes(function, name) for name in _CALL.findall(made)) and any(
                 self._is_given(function, one, depth + 1) for one in set(_WORD.findall(made)) - {word}
             ):
                 return True
         return False
 
-    def _makes(self, name: str) -> bool:
+    def _makes(self, function: int, name: str) -> bool:
+        """Whether what this gives back is as good as given: page_waitqueue() of 5.10 finds a page's queue by its address."""
+        here = self.index.path(function)
         return all(
-            self._is_headers(one) or self.index.path(one).startswith(_MACHINERY)
+            self._is_headers(one)
+            or self.index.path(one).startswith(_MACHINERY)
+            or (self.index.is_static(one) and self.index.path(one) == here and self._computes(one))
             for one in self.index.defined(name).tolist()
+        )
+
+    def _computes(self, function: int) -> bool:
+        """Whether a function calls nothing but what headers define."""
+        return all(
+            call.through is None and all(self._is_headers(one) for one in self.index.defined(call.name).tolist())
+            for call in self.sources.calls(function)
         )

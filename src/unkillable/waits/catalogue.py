@@ -1,14 +1,15 @@
-"""The wait catalogue: which functions sleep, in which state, for what, and who can hold it.
+"""What catalogues made from source do not say: words for what is waited for, how a task came into the kernel, frames that are
+no sleeps, and what kernels were like that are older than the oldest catalogue.
 
-The rows are data (waits/data/*.toml), each with the kernel source it was read from.  A catalogue generated
-from a kernel tree has the same four tables and takes this one's place.
+The rows are data (waits/data/*.toml), each table with its reason in its head.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -27,31 +28,32 @@ class Internal(msgspec.Struct, frozen=True):
     name: str
     """Function name, or a pattern with `*`."""
     layer: str
-    """dump, interrupt, scheduler, timer, wait, bitwait, completion, lock, percpu-rwsem, futex, iowait, tracing."""
+    """dump, interrupt, tracing: above a sleep's own frames.  scheduler, wait: of a sleep.  preempted: of a task that can run."""
     primitive: str | None = None
     state: str | None = None
-    """TASK_..., `caller` (its caller's argument), or `running` (a preemption point: not asleep)."""
-    resource: str | None = None
-    """What a wait by it is for where no site row knows its caller."""
+    """TASK_..., or `caller` (its caller's argument)."""
     since: str | None = None
     until: str | None = None
-    arch: str | None = None
     note: str | None = None
     cite: tuple[Cite, ...] = ()
 
 
 class Site(msgspec.Struct, frozen=True):
-    """A function whose own wait this is."""
+    """A sleep of a function."""
 
     function: str
-    resource: str
+    resource: str | None = None
+    """None: what kind of primitive it is tells."""
     state: str | None = None
     primitive: str | None = None
+    """None: the loop around the scheduler is written out."""
     file: str | None = None
     since: str | None = None
     until: str | None = None
-    under: str | None = None
-    """Only where this function called it."""
+    kind: str = "other"
+    """As in a generated catalogue."""
+    of: str = ""
+    """The function whose sleep it is, if a compiler may have put that into this one."""
     cite: tuple[Cite, ...] = ()
     note: str | None = None
 
@@ -72,7 +74,13 @@ class Resource(msgspec.Struct, frozen=True):
     unbounded: bool = False
     """A holder may never finish by itself."""
     members: tuple[str, ...] = ()
-    """What it is in a catalogue that was made from source: structure.member, or a pattern with `*`."""
+    """What it is in the source: structure.member, a structure, or a variable; patterns with `*`."""
+    primitives: tuple[str, ...] = ()
+    """Ways to sleep that are for nothing else; patterns."""
+    functions: tuple[str, ...] = ()
+    """Functions whose sleeps are for it, where neither structure nor primitive tells; patterns."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of primitives that are for it unless something better is known."""
     note: str | None = None
     cite: tuple[Cite, ...] = ()
 
@@ -88,22 +96,21 @@ class Entry(msgspec.Struct, frozen=True):
     cite: tuple[Cite, ...] = ()
 
 
-class Catalogue(
-    msgspec.Struct, frozen=True, eq=False
-):  # compared by identity: hashing thousands of rows is slow
-    internals: tuple[Internal, ...]
-    sites: tuple[Site, ...]
-    resources: tuple[Resource, ...]
-    entries: tuple[Entry, ...]
+class Frames(msgspec.Struct, frozen=True):
+    """Functions that are nobody's wait."""
 
-    def resource(self, key: str | None) -> Resource | None:
-        return _by_key(self).get(key) if key else None
+    layer: str
+    names: tuple[str, ...]
+    """Function names, or patterns with `*`."""
+    primitive: str | None = None
+    state: str | None = None
+    note: str | None = None
 
 
 class Names:
     """Looks a function up among exact names and `*` patterns; exact names first."""
 
-    def __init__(self, rows: list[tuple[str, Any]]) -> None:
+    def __init__(self, rows: Iterable[tuple[str, Any]]) -> None:
         self.exact: dict[str, list[Any]] = {}
         self.patterns: list[tuple[re.Pattern[str], Any]] = []
         for name, row in rows:
@@ -124,26 +131,96 @@ class Names:
                 self.known[function] = found
         return found
 
+    def first(self, function: str) -> Any:
+        return next(iter(self.get(function)), None)
 
-_TABLES = {
-    "internals": ("internal", Internal),
-    "sites": ("site", Site),
-    "resources": ("resource", Resource),
-    "entries": ("entry", Entry),
-}
+
+class Catalogue:
+    """The tables."""
+
+    def __init__(
+        self,
+        frames: tuple[Frames, ...],
+        internals: tuple[Internal, ...],
+        sites: tuple[Site, ...],
+        resources: tuple[Resource, ...],
+        entries: tuple[Entry, ...],
+    ) -> None:
+        self.frames, self.internals, self.sites = frames, internals, sites
+        """Of these the latter two are history."""
+        self.resources, self.entries = resources, entries
+        self._by_key = {row.key: row for row in resources}
+
+    def resource(self, key: str | None) -> Resource | None:
+        return self._by_key.get(key) if key else None
+
+    @cached_property
+    def by_frame(self) -> Names:
+        return Names(
+            (name, Internal(name, row.layer, row.primitive, row.state))
+            for row in self.frames
+            for name in row.names
+        )
+
+    @cached_property
+    def by_internal(self) -> Names:
+        return Names((row.name, row) for row in self.internals)
+
+    @cached_property
+    def by_site(self) -> Names:
+        return Names((row.function, row) for row in self.sites)
+
+    @cached_property
+    def by_entry(self) -> Names:
+        return Names((frame, row) for row in self.entries for frame in row.frames)
+
+    @cached_property
+    def by_function(self) -> Names:
+        return Names((name, row.key) for row in self.resources for name in row.functions)
+
+    @cached_property
+    def by_member(self) -> Names:
+        return Names((name, row.key) for row in self.resources for name in row.members)
+
+    @cached_property
+    def by_primitive(self) -> Names:
+        return Names((name, row.key) for row in self.resources for name in row.primitives)
+
+    @cached_property
+    def by_kind(self) -> Names:
+        return Names((name, row.key) for row in self.resources for name in row.kinds)
+
+
+class _Frames(msgspec.Struct, frozen=True):
+    frames: tuple[Frames, ...]
+
+
+class _History(msgspec.Struct, frozen=True):
+    internal: tuple[Internal, ...]
+    site: tuple[Site, ...]
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    resource: tuple[Resource, ...]
+
+
+class _Entries(msgspec.Struct, frozen=True):
+    entry: tuple[Entry, ...]
 
 
 @cache
 def load() -> Catalogue:
-    """The catalogue that comes with the package."""
-    data = files("unkillable.waits") / "data"
-    parts: dict[str, Any] = {}
-    for table, (key, row_type) in _TABLES.items():
-        document = tomllib.loads((data / f"{table}.toml").read_text(encoding="utf-8"))
-        parts[table] = tuple(msgspec.convert(row, row_type) for row in document.get(key, ()))
-    return Catalogue(**parts)
+    """The tables that come with the package."""
+    history = _table("history", _History)
+    return Catalogue(
+        frames=_table("frames", _Frames).frames,
+        internals=history.internal,
+        sites=history.site,
+        resources=_table("resources", _Resources).resource,
+        entries=_table("entries", _Entries).entry,
+    )
 
 
-@cache
-def _by_key(catalogue: Catalogue) -> dict[str, Resource]:
-    return {row.key: row for row in catalogue.resources}
+def _table(name: str, kind: type[Any]) -> Any:
+    text = (files("unkillable.waits") / "data" / f"{name}.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), kind)

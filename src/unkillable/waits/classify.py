@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import msgspec
 
-from unkillable.versions import within
 from unkillable.waits import states
+from unkillable.waits.bundled import bundled, nearest
 from unkillable.waits.catalogue import Catalogue, Entry, Internal, Names, Resource, Site, load
-from unkillable.waits.generated import Generated, nearest, of
-from unkillable.waits.own import Own
+from unkillable.waits.generated import Generated
+from unkillable.waits.known import Known
 
-# Layers of `internals.toml` that lie between the scheduler and the sleeper.
-_ASLEEP = frozenset(
-    {"scheduler", "timer", "wait", "bitwait", "completion", "lock", "percpu-rwsem", "futex", "iowait"}
-)
+_ASLEEP = frozenset({"scheduler", "wait", "helper"})
+"""Layers that lie between the scheduler and the sleeper."""
+_ON_TOP = frozenset({"dump", "interrupt", "tracing"})
+_PREEMPTED = "preempted"
 _GUESS_DEPTH = 32
 _KNOWN_LIMIT = 20_000  # stacks; a dump of thousands of idle workers has few different ones
-_ON_TOP = frozenset({"dump", "interrupt", "tracing"})
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -63,15 +62,12 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Classifier:
-    """A catalogue prepared for look-ups, with what was found in the source of the log's own kernel or one like it."""
+    """What is known of a log's kernel, prepared for look-ups."""
 
-    def __init__(self, catalogue: Catalogue, generated: Generated | None = None) -> None:
+    def __init__(self, catalogue: Catalogue, known: Known) -> None:
         self.catalogue = catalogue
-        self.own = Own(catalogue, generated) if generated is not None else None
-        self.internals = Names([(row.name, row) for row in catalogue.internals])
-        self.sites = Names([(row.function, row) for row in catalogue.sites])
+        self.functions = known
         self.known: dict[object, Wait] = {}
-        self.entries = Names([(frame, row) for row in catalogue.entries for frame in row.frames])
         self.holders: list[tuple[Resource, int]] = []
         steps: list[tuple[str, tuple[int, int]]] = []
         for row in catalogue.resources:
@@ -81,48 +77,34 @@ class Classifier:
         self.holder_steps = Names(steps)
         """Function -> (which holder pattern, which of its names)."""
 
-    def internal(self, function: str) -> Internal | None:
-        rows = self.internals.get(function)
-        # submit_bio_wait is a way to sleep in the source, and in a report the one that waits for the device.
-        if not rows and self.own is not None and not self.sites.get(function):
-            return self.own.internal(function)
-        return rows[0] if rows else None
-
-    def site(
-        self,
-        function: str,
-        path: Sequence[str],
-        version: str | None,
-        primitive: str | None,
-        letter: str | None,
-    ) -> Site | None:
-        """The site row of a function for this kernel: the printed state and the primitive choose among several."""
-        rows = [
-            row
-            for row in self.sites.get(function)
-            if within(version, row.since, row.until) and (row.under is None or row.under in path)
-        ]
-        if self.own is not None:
-            rows = self.own.sites(function, rows)
-        if not rows:
+    def site(self, function: str, crossed: Sequence[Internal], letter: str | None) -> Site | None:
+        """The sleep of a function that a stack shows: the printed state and the frames above it choose among several.  Where these
+        leave sleeps in several states, the state stays open."""
+        sites = self.functions.sites(function)
+        if not sites:
             return None
-        printed = states.from_letter(letter)
-        best: Site = min(
-            rows,
-            key=lambda row: (
-                letter in ("S", "I", "D") and not _agrees(row.state, letter, printed),
-                row.primitive != primitive,
-                row.under is None,
-                version is not None and row.since is None and row.until is None,
-            ),
-        )
-        return best
+        outer = next((row for row in reversed(crossed) if row.layer in ("scheduler", "wait")), None)
+        ranks = [(not _agrees(one.state, letter), not self._fits(one, outer), bool(one.of)) for one in sites]
+        best = min(ranks)
+        if best[1] and (best[0] or (outer is not None and outer.layer == "wait")):
+            return None  # The stack shows a lock or a wait that this function is not known to have.
+        chosen = [one for one, rank in zip(sites, ranks, strict=True) if rank == best]
+        certain = not best[0] and len({one.state for one in chosen}) == 1
+        return chosen[0] if certain else msgspec.structs.replace(chosen[0], state=None)
+
+    def _fits(self, site: Site, outer: Internal | None) -> bool:
+        """Whether a sleep shows as what lies outermost between the function and the scheduler."""
+        if outer is None or outer.layer == "scheduler":
+            return site.primitive is None or not self.functions.shows(site.primitive)
+        if site.primitive is None:
+            return False
+        names = (site.primitive, *self.functions.way(site.primitive))
+        return outer.name in names or (outer.primitive in names and outer.primitive != outer.name)
 
     def classify(
         self,
         calls: Sequence[Call],
         letter: str | None = None,
-        version: str | None = None,
         interrupted: bool = False,
         plain: bool = False,
     ) -> Wait:
@@ -131,17 +113,15 @@ class Classifier:
         `plain`: the state is known to be TASK_UNINTERRUPTIBLE proper: a memory dump shows it, and khungtaskd
         reports no other (it skips TASK_WAKEKILL and TASK_NOLOAD: 6.1.192 kernel/hung_task.c:206).
         """
-        key = (tuple(calls), letter, version, interrupted, plain)
+        key = (tuple(calls), letter, interrupted, plain)
         known = self.known.get(key)
         if known is None:
             if len(self.known) >= _KNOWN_LIMIT:
                 self.known.clear()
-            known = self.known[key] = self._classify(calls, letter, version, interrupted, plain)
+            known = self.known[key] = self._classify(calls, letter, interrupted, plain)
         return known
 
-    def _classify(
-        self, calls: Sequence[Call], letter: str | None, version: str | None, interrupted: bool, plain: bool
-    ) -> Wait:
+    def _classify(self, calls: Sequence[Call], letter: str | None, interrupted: bool, plain: bool) -> Wait:
         solid = [call.function for call in calls if call.reliable]
         guessed = len(solid) < 3 and len(calls) > len(solid) + 2
         names = self._from_sleep([call.function for call in calls]) if guessed else solid
@@ -150,16 +130,10 @@ class Classifier:
         path = tuple(names[start:])
         primitive, state = self._from_internals(crossed)
         function = path[0] if path else (names[-1] if names else None)
-        site = self.site(path[0], path, version, primitive, letter) if asleep and path else None
-        # The outermost that says anything: wait_on_bit says nothing, bit_wait_io below it does.
-        resource = next((row.resource for row in reversed(crossed) if row.resource is not None), None)
+        site = self.site(path[0], crossed, letter) if asleep and path else None
+        resource = self._resource(function, site, crossed)
         if site is not None:
-            resource = site.resource
-            primitive = (
-                primitive
-                if primitive not in (None, "schedule", "io_schedule")
-                else site.primitive or primitive
-            )
+            primitive = site.primitive or primitive
             state = state if state not in (None, "caller") else site.state
         state = states.UNINTERRUPTIBLE if plain and asleep else self._settle(state, letter)
         reclaims = any(name in _RECLAIM for name in path) and "kswapd" not in path
@@ -181,30 +155,38 @@ class Classifier:
             site=site,
         )
 
+    def _resource(self, function: str | None, site: Site | None, crossed: Sequence[Internal]) -> str | None:
+        """What is waited for: what the sleep says, else the outermost frame above it that says anything (wait_on_bit says nothing,
+        bit_wait_io below it does), else what the function or the kind of primitive is known for."""
+        if site is not None and site.resource is not None:
+            return site.resource
+        names = (name for row in reversed(crossed) for name in (row.name, row.primitive))
+        found = next((key for name in names if (key := self.functions.of_primitive(name)) is not None), None)
+        if found is None and crossed and function is not None:
+            found = self.functions.of_function(function)
+        return found or (self.functions.of_kind(site.kind) if site is not None else None)
+
     def _from_sleep(self, names: list[str]) -> list[str]:
         """Of a stack of guesses: the innermost sleep internal, then the first known site after it.
 
         What lies between is left over from earlier calls.
         """
         for index, name in enumerate(names[:_GUESS_DEPTH]):
-            row = self.internal(name)
-            if row is not None and row.layer in _ASLEEP and row.state != "running":
+            row = self.functions.internal(name)
+            if row is not None and row.layer in _ASLEEP:
                 if not _sleeps(self._skip(names[index:])[1]):  # __schedule, preempt_schedule: preempted
                     return names[index:]
                 for place in range(index + 1, min(index + _GUESS_DEPTH, len(names))):
-                    if self._known_site(names[place]) and self.internal(names[place]) is None:
+                    if self.functions.sleeps(names[place]):
                         return [name, *names[place:]]
                 return names[index:]
         return names
-
-    def _known_site(self, function: str) -> bool:
-        return bool(self.sites.get(function)) or (self.own is not None and self.own.knows(function))
 
     def _skip(self, names: Sequence[str]) -> tuple[int, list[Internal]]:
         """Index of the first frame that is no internal, and the internals crossed."""
         crossed: list[Internal] = []
         for index, name in enumerate(names):
-            row = self.internal(name)
+            row = self.functions.internal(name)
             if row is None or (row.layer in _ON_TOP and _sleeps(crossed)):
                 return index, crossed
             crossed.append(row)
@@ -226,7 +208,7 @@ class Classifier:
         printed = states.from_letter(letter)
         if printed is not None and printed != states.RUNNING:
             return printed
-        if state in (None, "caller", "running"):
+        if state in (None, "caller"):
             return None
         return state
 
@@ -255,7 +237,7 @@ class Classifier:
         """How the task got into the kernel; the entry with the highest priority among its frames."""
         best: Entry | None = None
         for name in names:
-            for row in self.entries.get(name):
+            for row in self.catalogue.by_entry.get(name):
                 if best is None or row.priority > best.priority:
                     best = row
         return best.key if best else None
@@ -264,14 +246,18 @@ class Classifier:
 def _sleeps(crossed: Sequence[Internal]) -> bool:
     """Whether these frames are a sleeper's.  One that was preempted only waits for its turn: below an interrupt that took
     the processor away (irqentry_exit, preempt_schedule_irq) its own frames are still to come."""
-    return any(row.layer in _ASLEEP for row in crossed) and not any(row.state == "running" for row in crossed)
+    return any(row.layer in _ASLEEP for row in crossed) and not any(
+        row.layer == _PREEMPTED for row in crossed
+    )
 
 
-def _agrees(state: str | None, letter: str, printed: str | None) -> bool:
-    """Whether a row's state can print as this letter (D: uninterruptible or killable)."""
+def _agrees(state: str | None, letter: str | None) -> bool:
+    """Whether a sleep in this state can print as this letter (D: uninterruptible or killable)."""
+    if letter not in ("S", "I", "D") or state in (None, "caller"):
+        return True
     if letter == "D":
-        return state in (states.UNINTERRUPTIBLE, states.KILLABLE, "caller", None)
-    return state in (printed, "caller", None)
+        return state in (states.UNINTERRUPTIBLE, states.KILLABLE)
+    return state == states.from_letter(letter)
 
 
 _RECLAIM = frozenset(
@@ -280,17 +266,10 @@ _RECLAIM = frozenset(
 )
 
 
-def classifier(version: str | None = None) -> Classifier:
-    """The classifier for a kernel, with the bundled catalogue that is nearest to it."""
-    return _classifier(nearest(version))
-
-
-@lru_cache(maxsize=4)
-def own_classifier(catalogue: Generated) -> Classifier:
-    """The classifier for a kernel whose catalogue was made."""
-    return Classifier(load(), catalogue)
-
-
-@cache
-def _classifier(version: str | None) -> Classifier:
-    return Classifier(load(), of(version) if version is not None else None)
+@lru_cache(maxsize=8)
+def classifier(version: str | None = None, own: Generated | None = None) -> Classifier:
+    """The classifier for a kernel; `own` is its catalogue, if it was made."""
+    tables, several = load(), bundled()
+    views = [(own, number) for number in nearest(version, own.kernels)] if own is not None else []
+    views += [(several, number) for number in nearest(version, several.kernels)]
+    return Classifier(tables, Known(tables, tuple(views), version))

@@ -1,83 +1,177 @@
-"""A catalogue of one kernel's sleeps, made from its source by `unkillable catalogue build`; several come with the package.
+"""Catalogues of kernels' sleeps, made from their source: what is in one, how one is packed, and how it is read again.
 
-It says of each function that sleeps by itself with which primitive, in which state and for what, and which functions a
-primitive is made of: what a stack shows between the scheduler and the one that waits.
+A packed catalogue holds one kernel or several.  What their functions have in common is stored once, with the lines apart.  Functions
+lie in blocks in the order of their names, and names of one driver begin alike: who asks for a few functions unpacks a few blocks.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import zstandard
 
 from unkillable.errors import UserError
-from unkillable.versions import version_key
 
-SCHEMA = "unkillable.catalogue/1"
+SCHEMA = "unkillable.catalogue/2"
 SUFFIX = ".catalogue"
-_LARGEST = 64 << 20
-"""Bytes of an unpacked catalogue; that of the core of 6.1 has 0.6 MiB."""
-_FOLDER = "catalogues"
+SCHEDULE = "schedule"
+"""What Inner names as the primitive of the scheduler's own functions."""
+_LARGEST = 16 << 20
+"""Bytes of a packed catalogue; the one that comes with the package, of five kernels, has 2 MiB."""
+_BLOCK = 512
+"""Functions of a block."""
+_LARGEST_BLOCK = 4 << 20
+"""Bytes of an unpacked block; the largest of the package has 0.1 MiB."""
 
 
 class Sleep(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A sleep of a function."""
 
-    file: int
-    """Index into `files`."""
     line: int
     primitive: str
     """"" where the loop around schedule() is written out."""
     state: str | None
     """TASK_...; None where it is not known, or the caller's."""
     resource: str | None
-    """structure.member, or the name of a variable."""
-    kind: str
-    """lock, queue, completion, page, io, time or other."""
+    """structure.member, or the name of a variable; ?.member where the structure has a name of its own (journal_t)."""
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """A function in one file."""
+
+    file: str
+    sleeps: tuple[Sleep, ...] = ()
+    inlined: tuple[str, ...] = ()
+    """Functions with sleeps that a compiler may have put into this one: of the same file, or of a header."""
 
 
 class Inner(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A function on the way from a primitive to the scheduler, or a primitive that is a function."""
 
-    primitive: str | None
-    """The primitive that it belongs to; None where several share it."""
+    primitive: str
+    """The primitive that it belongs to, of several the plainest; `schedule` where it sleeps in the state that is set."""
     state: str | None
     """TASK_..., `caller`, or None where it is not known."""
 
 
-class Generated(msgspec.Struct, frozen=True, eq=False):
-    """The sleeps of one kernel."""
+class Function(NamedTuple):
+    definitions: tuple[Definition, ...] = ()
+    inner: Inner | None = None
+    """Set where it is a primitive's part, and so nobody's own wait."""
 
-    kernel: str
+
+class Primitive(msgspec.Struct, frozen=True, array_like=True):
+    kind: str
+    """lock, queue, completion, page, io, time or other."""
+    way: tuple[str, ...]
+    """Names between it and schedule(), from the outside."""
+
+
+class Kernel(msgspec.Struct, frozen=True, eq=False):
+    """What was read in one tree."""
+
+    version: str
     """x.y.z."""
     generator: str
-    """Version of the program that made it."""
-    files: tuple[str, ...]
-    sleeps: dict[str, tuple[Sleep, ...]]
-    """By function."""
-    inner: dict[str, Inner]
-    """By function."""
-    schema: str = SCHEMA
-
-    def file(self, sleep: Sleep) -> str:
-        """The path of a sleep's file in the tree."""
-        return self.files[sleep.file] if 0 <= sleep.file < len(self.files) else ""
+    """Version of the program that read it."""
+    functions: dict[str, Function]
+    primitives: dict[str, Primitive]
 
 
-class Bundled(NamedTuple):
+class _Row(msgspec.Struct, frozen=True, array_like=True):
+    """What a function is in one file of some of the kernels."""
+
+    kernels: int
+    """A bit for each."""
+    file: str
+    sleeps: tuple[tuple[str, str | None, str | None], ...]
+    """Primitive, state, resource."""
+    lines: tuple[int | tuple[int, ...], ...]
+    """Of each of these kernels the lines of the sleeps; a number: all so many lines further down than in the one before."""
+    inlined: tuple[str, ...]
+    inner: Inner | None
+
+
+class Summary(msgspec.Struct, frozen=True, array_like=True):
+    """A kernel of a catalogue."""
+
     version: str
-    name: str
+    """x.y.z."""
+    functions: int
+    """That sleep by themselves."""
+    sleeps: int
 
 
-def pack(catalogue: Generated) -> bytes:
-    """For a file; the same bytes for the same catalogue."""
-    return zstandard.ZstdCompressor(level=19).compress(
-        msgspec.msgpack.encode(catalogue, order="deterministic")
+class _File(msgspec.Struct, frozen=True):
+    schema: str
+    generator: str
+    kernels: tuple[Summary, ...]
+    primitives: bytes
+    first: tuple[str, ...]
+    """Of each block the first name."""
+    blocks: tuple[bytes, ...]
+
+
+_Block = dict[str, msgspec.Raw]
+_Primitives = dict[str, Primitive]
+_rows = msgspec.msgpack.Decoder(tuple[_Row, ...])
+T = TypeVar("T")
+
+
+def pack(kernels: Sequence[Kernel]) -> bytes:
+    """A catalogue of these kernels, the oldest first; the same ones give the same bytes."""
+    names = sorted({name for one in kernels for name in one.functions})
+    blocks = [
+        {name: tuple(_rows_of(name, kernels)) for name in names[at : at + _BLOCK]}
+        for at in range(0, len(names), _BLOCK)
+    ]
+    primitives = {name: one for kernel in kernels for name, one in kernel.primitives.items()}
+    for kernel in kernels:
+        for name, one in kernel.primitives.items():
+            way = dict.fromkeys((*primitives[name].way, *one.way))
+            primitives[name] = Primitive(one.kind, tuple(way))
+    return msgspec.msgpack.encode(
+        _File(
+            schema=SCHEMA,
+            generator=kernels[-1].generator,
+            kernels=tuple(summary(one) for one in kernels),
+            primitives=_packed(dict(sorted(primitives.items()))),
+            first=tuple(names[::_BLOCK]),
+            blocks=tuple(_packed(block) for block in blocks),
+        )
     )
+
+
+def summary(kernel: Kernel) -> Summary:
+    counts = [sum(len(one.sleeps) for one in each.definitions) for each in kernel.functions.values()]
+    return Summary(kernel.version, sum(map(bool, counts)), sum(counts))
+
+
+def _rows_of(name: str, kernels: Sequence[Kernel]) -> Iterator[_Row]:
+    found: dict[tuple[Any, ...], list[tuple[int, tuple[int, ...]]]] = {}
+    for number, kernel in enumerate(kernels):
+        function = kernel.functions.get(name, Function())
+        for one in function.definitions or (Definition("") for _ in range(function.inner is not None)):
+            sleeps = tuple((each.primitive, each.state, each.resource) for each in one.sleeps)
+            lines = tuple(each.line for each in one.sleeps)
+            found.setdefault((one.file, sleeps, one.inlined, function.inner), []).append((number, lines))
+    for (file, sleeps, inlined, inner), places in found.items():
+        shifts: list[int | tuple[int, ...]] = []
+        before: tuple[int, ...] = ()
+        for _, now in places:
+            moved = {after - one for one, after in zip(before, now, strict=True)} if before else set()
+            shifts.append(moved.pop() if len(moved) == 1 else now)
+            before = now
+        yield _Row(sum(1 << number for number, _ in places), file, sleeps, tuple(shifts), inlined, inner)
+
+
+def _packed(content: object) -> bytes:
+    return zstandard.ZstdCompressor(level=19).compress(msgspec.msgpack.encode(content))
 
 
 def read(path: Path) -> Generated:
@@ -87,48 +181,101 @@ def read(path: Path) -> Generated:
             packed = file.read(_LARGEST + 1)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    return _unpacked(packed, str(path))
+    return Generated(packed, str(path))
 
 
-def _unpacked(packed: bytes, name: str) -> Generated:
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-            data = reader.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise UserError(f"{name}: unpacks to more than {_LARGEST >> 20} MiB, which no catalogue does")
-        found = msgspec.msgpack.decode(data, type=Generated)
-    except (zstandard.ZstdError, msgspec.MsgspecError) as error:
-        raise UserError(f"{name}: no catalogue; make one with `unkillable catalogue build TREE`") from error
-    if found.schema != SCHEMA:
-        raise UserError(f"{name}: is {found.schema[:60]}, and this program reads {SCHEMA}; build it anew")
-    return found
+class Generated:
+    """A packed catalogue, of which only what is asked for is unpacked."""
+
+    def __init__(self, packed: bytes, name: str) -> None:
+        """Raises UserError if it is none, or of another program's time; `name` is for this message."""
+        self.name = name
+        if len(packed) > _LARGEST:
+            raise UserError(f"{name}: has more than {_LARGEST >> 20} MiB, which no catalogue does")
+        try:
+            schema = msgspec.msgpack.decode(packed, type=_Schema).schema
+            if schema != SCHEMA:
+                raise UserError(f"{name}: is {schema[:60]}, and this program reads {SCHEMA}; build it anew")
+            self._file = msgspec.msgpack.decode(packed, type=_File)
+        except msgspec.MsgspecError as error:
+            raise self._none() from error
+        if not self._file.kernels or len(self._file.first) != len(self._file.blocks):
+            raise self._none()
+        self._block = lru_cache(maxsize=256)(self._unpacked_block)
+
+    @property
+    def summaries(self) -> tuple[Summary, ...]:
+        """Its kernels, the oldest first."""
+        return self._file.kernels
+
+    @cached_property
+    def kernels(self) -> tuple[str, ...]:
+        """x.y.z of each, the oldest first."""
+        return tuple(one.version for one in self._file.kernels)
+
+    @property
+    def generator(self) -> str:
+        """Version of the program that made it."""
+        return self._file.generator
+
+    @cached_property
+    def primitives(self) -> dict[str, Primitive]:
+        """Of all its kernels."""
+        return self._unpacked(self._file.primitives, _Primitives)
+
+    def function(self, name: str, kernel: int = 0) -> Function | None:
+        """What a function is in the kernel of this number; None if it neither sleeps nor is part of a way to sleep."""
+        place = bisect_right(self._file.first, name) - 1
+        row = self._block(place).get(name) if place >= 0 else None
+        return self._function(row, kernel) if row is not None else None
+
+    def functions(self, kernel: int = 0) -> Iterator[tuple[str, Function]]:
+        """All of a kernel."""
+        for place in range(len(self._file.blocks)):
+            for name, row in self._block(place).items():
+                function = self._function(row, kernel)
+                if function is not None:
+                    yield name, function
+
+    def _function(self, packed: msgspec.Raw, kernel: int) -> Function | None:
+        try:
+            rows = [one for one in _rows.decode(packed) if one.kernels >> kernel & 1]
+        except msgspec.MsgspecError as error:
+            raise self._none() from error
+        definitions = tuple(
+            Definition(one.file, _sleeps(one, kernel), one.inlined) for one in rows if one.file
+        )
+        return Function(definitions, rows[0].inner) if rows else None
+
+    def _unpacked_block(self, place: int) -> _Block:
+        return self._unpacked(self._file.blocks[place], _Block)
+
+    def _unpacked(self, packed: bytes, kind: type[T]) -> T:
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+                data = reader.read(_LARGEST_BLOCK + 1)
+            if len(data) > _LARGEST_BLOCK:
+                raise UserError(
+                    f"{self.name}: a part unpacks to more than {_LARGEST_BLOCK >> 20} MiB, which none does"
+                )
+            return msgspec.msgpack.decode(data, type=kind)
+        except (zstandard.ZstdError, msgspec.MsgspecError) as error:
+            raise self._none() from error
+
+    def _none(self) -> UserError:
+        return UserError(f"{self.name}: no catalogue; make one with `unkillable catalogue build TREE`")
 
 
-@cache
-def bundled() -> tuple[Bundled, ...]:
-    """What comes with the package, the oldest first."""
-    folder = files("unkillable.waits") / "data" / _FOLDER
-    names = (
-        sorted(one.name for one in folder.iterdir() if one.name.endswith(SUFFIX)) if folder.is_dir() else []
-    )
-    found = [Bundled(name.removeprefix("linux-").removesuffix(SUFFIX), name) for name in names]
-    return tuple(sorted(found, key=lambda one: version_key(one.version)))
+class _Schema(msgspec.Struct, frozen=True):
+    schema: str
 
 
-def nearest(version: str | None) -> str | None:
-    """Of the bundled catalogues, the version that fits a log's kernel: of the same series, else of the series before it, else
-    the oldest.  None if the log does not say its kernel, or nothing is bundled."""
-    known = [one.version for one in bundled()]
-    if version is None or not known:
-        return None
-    series = version_key(version)[:2]
-    same = [one for one in known if version_key(one)[:2] == series]
-    before = [one for one in known if version_key(one)[:2] < series]
-    return same[-1] if same else before[-1] if before else known[0]
-
-
-@cache
-def of(version: str) -> Generated:
-    """A bundled catalogue by its version."""
-    name = next(one.name for one in bundled() if one.version == version)
-    return _unpacked((files("unkillable.waits") / "data" / _FOLDER / name).read_bytes(), name)
+def _sleeps(row: _Row, kernel: int) -> tuple[Sleep, ...]:
+    """A row's sleeps with the lines that they have in one of its kernels."""
+    numbers = (one for one in range(row.kernels.bit_length()) if row.kernels >> one & 1)
+    lines: tuple[int, ...] = ()
+    for number, now in zip(numbers, row.lines, strict=False):
+        lines = tuple(one + now for one in lines) if isinstance(now, int) else now
+        if number == kernel:
+            break
+    return tuple(Sleep(line, *one) for line, one in zip(lines, row.sleeps, strict=False))
