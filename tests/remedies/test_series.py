@@ -234,7 +234,9 @@ def test_a_real_kernel(version: str) -> None:
     tree = real(version)
     series = _series(tree)
     expected = dict.fromkeys(KEYS, "patched")
-    if version == "5.10":  # until 6.0 the page actor came before the pages were locked, and knew no missing ones
+    if (
+        version == "5.10"
+    ):  # until 6.0 the page actor came before the pages were locked, and knew no missing ones
         expected |= {"page-locks": "unaffected", "left-over-pages": "left-alone"}
     assert _states(series) == expected
     applying.with_am(tree, series.patches, AUTHOR)
