@@ -3,13 +3,14 @@
     python scripts/measurements.py          write them
     python scripts/measurements.py --check  exit with 1 if they are not what the runs say
 
-A table stands between `<!-- table PLAN -->` and `<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing
+It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and `<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing
 is fetched or run: `unkillable compare` makes the runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from unkillable.report.lab_html import drawings
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "measurements.md"
 FOLDER = ROOT / "docs" / "measurements"
+FIGURES = ROOT / "src" / "unkillable" / "remedies" / "measured.json"
 PICTURES = ROOT / "docs" / "images"
 _BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = (
@@ -71,6 +73,22 @@ def _row(cell: CellResult) -> tuple[str, ...]:
     )
 
 
+def figures(found: Comparison) -> str:
+    """Series to variation to what its runs were, as remedies.mitigations.Measured has it."""
+    series: dict[str, dict[str, object]] = {}
+    for cell in found.cells:
+        if cell.summary is None:
+            continue
+        stall = cell.summary.longest_stall_s
+        series.setdefault(cell.kernel.removeprefix("debian:"), {})[cell.variation] = {
+            "runs": len(cell.runs),
+            "outcomes": cell.summary.outcomes,
+            "stall_s": round(stall.median, 3) if stall else None,
+            "open": bool(stall and stall.median_open),
+        }
+    return json.dumps(series, indent=1) + "\n"
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -81,10 +99,12 @@ def main() -> int:
     check = arguments.parse_args().check
     text = PAGE.read_text(encoding="utf-8")
     fresh = _BLOCK.sub(lambda block: f"{block[1]}{tables(comparison(block[2]))}{block[3]}", text)
+    plan = comparison("plan")
     if check:
-        return int(fresh != text)
+        return int(fresh != text or FIGURES.read_text(encoding="utf-8") != figures(plan))
+    FIGURES.write_text(figures(plan), encoding="utf-8")
     PAGE.write_text(fresh, encoding="utf-8")
-    for name, drawing in drawings(comparison("plan")).items():
+    for name, drawing in drawings(plan).items():
         (PICTURES / f"measured-{name}").write_text(drawing, encoding="utf-8")
     return 0
 

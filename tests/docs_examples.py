@@ -161,9 +161,11 @@ def pipeline(command: str) -> tuple[list[list[str]], str | None]:
 
 def missing_tool(command: str) -> str | None:
     """A tool of the command that this machine does not have."""
-    return next(
-        (one[0] for one in pipeline(command)[0] if one[0] in TOOLS and shutil.which(one[0]) is None), None
-    )
+    programs = pipeline(command)[0]
+    needed = [one[0] for one in programs if one[0] in TOOLS]
+    if any(one[:2] == ["unkillable", "fix"] and "--mitigations" not in one for one in programs):
+        needed += ["spatch", "git"]
+    return next((name for name in needed if shutil.which(name) is None), None)
 
 
 def execute(command: str) -> tuple[list[str], int]:

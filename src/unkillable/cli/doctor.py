@@ -74,7 +74,7 @@ TOOLS = (
         Tool(name, "program", f"reproduce and compare: {purpose}", f"apt-get install {package}")
         for name, purpose, package in (
             ("make", "building squashfs.ko, or a kernel from source", "make"),
-            ("patch", "patches to squashfs.ko", "patch"),
+            ("patch", "patches to squashfs.ko, and fix --check", "patch"),
             ("flex", "building a kernel from source (with libelf-dev)", "flex libelf-dev"),
             ("bison", "building a kernel from source", "bison"),
             ("bc", "building a kernel from source", "bc"),
@@ -89,6 +89,9 @@ TOOLS = (
         "reproduce and compare: squashfs images",
         "apt-get install squashfs-tools",
     ),
+    Tool("spatch", "program", "fix: semantic patches", "apt-get install coccinelle"),
+    Tool("git", "program", "fix: patches as mails, and --apply", "apt-get install git"),
+    Tool("perl", "program", "fix --check: the tree's scripts/checkpatch.pl", "apt-get install perl"),
     Tool("mkfs.ext4", "program", "compare: the ext4 control", "apt-get install e2fsprogs"),
     Tool("mkfs.erofs", "program", "compare: the erofs control", "apt-get install erofs-utils"),
 )

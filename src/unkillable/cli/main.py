@@ -33,6 +33,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.audit",
         "Which sleeps can a killed task be stuck in?  Reads a kernel's source tree.",
     ),
+    "fix": (
+        "unkillable.cli.fix",
+        "Give me the patch: a series for exactly this kernel source tree.",
+    ),
     "catalogue": (
         "unkillable.cli.catalogue",
         "Make what `diagnose` knows of a kernel's sleeps from that kernel's source.",

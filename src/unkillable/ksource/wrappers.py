@@ -130,6 +130,7 @@ class Wrappers:
     def _computes(self, function: int) -> bool:
         """Whether a function calls nothing but what headers define."""
         return all(
-            call.through is None and all(self._is_headers(one) for one in self.index.defined(call.name).tolist())
+            call.through is None
+            and all(self._is_headers(one) for one in self.index.defined(call.name).tolist())
             for call in self.sources.calls(function)
         )

@@ -21,6 +21,9 @@ import msgspec
 from unkillable.diagnosis.types import KINDS, Diagnosis
 from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
+from unkillable.proof import types as proof_types
+from unkillable.remedies import mitigations
+from unkillable.remedies import types as remedies_types
 
 __all__ = ["DOCUMENTS", "IDENT", "Document", "file_name", "generate", "json_schema", "to_json"]
 
@@ -43,6 +46,10 @@ DOCUMENTS = {
     "comparison": Document("unkillable.comparison/1", table_types.Comparison, "unkillable compare"),
     "audit": Document("unkillable.audit/1", audit_types.Audit, "unkillable audit"),
     "waits": Document("unkillable.waits/1", waits_types.Waits, "unkillable waits"),
+    "fix": Document("unkillable.fix/1", proof_types.Fix, "unkillable fix"),
+    "mitigations": Document(
+        "unkillable.mitigations/1", mitigations.Mitigations, "unkillable fix --mitigations"
+    ),
 }
 
 _CONFIDENCE = ("high", "medium", "low")
@@ -55,6 +62,8 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Node", "kind"): ("task", "resource"),
     ("Edge", "kind"): ("waits-for", "held-by", "needs"),
     ("Run", "outcome"): types.OUTCOMES,
+    ("Step", "status"): remedies_types.STATUSES,
+    ("Ranked", "effect"): mitigations.EFFECTS,
     ("Run", "accelerator"): ("kvm", "tcg"),
     ("Summary", "outcome"): types.OUTCOMES,
     ("Kill", "by"): ("oom", "memcg", "user"),

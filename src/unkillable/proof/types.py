@@ -1,0 +1,61 @@
+"""What `unkillable fix` prints."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unkillable.lab.squashfsbuild import Compiled
+from unkillable.remedies.types import Series
+
+
+class Style(msgspec.Struct, frozen=True):
+    """What the tree's own scripts/checkpatch.pl says of a patch."""
+
+    patch: str
+    """Name of its file."""
+    complaints: tuple[str, ...]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A sleep that the series changes, as `audit` sees it."""
+
+    file: str
+    function: str
+    line: int
+    """In the patched tree; of a sleep that is gone, in the tree before."""
+    before: str
+    """Primitive and task state; "" where there was no such sleep."""
+    after: str
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What could be found out without running anything."""
+
+    applies: bool
+    """All patches with `patch -p1` and without fuzz, and with `git am`."""
+    style: tuple[Style, ...] | None = None
+    """None: the tree has no scripts/checkpatch.pl, or there is no perl."""
+    compiled: tuple[Compiled, ...] = ()
+    """Every patch in every configuration of fs/squashfs, with W=1."""
+    changes: tuple[Change, ...] = ()
+    """Every sleep of fs/squashfs that is another one, or another's, after the series."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing speaks against the series."""
+        style = any(one.complaints for one in self.style or ())
+        return self.applies and not style and not any(one.error or one.warnings for one in self.compiled)
+
+
+class Fix(msgspec.Struct, frozen=True, kw_only=True):
+    """What `unkillable fix --format json` prints."""
+
+    schema: str = "unkillable.fix/1"
+    tool: str = ""
+    series: Series
+    written: str | None = None
+    """Directory that the patches were written to."""
+    applied: bool = False
+    """They were committed to the tree."""
+    check: Check | None = None

@@ -1,0 +1,8 @@
+@@
+identifier f =~ "^squashfs_readpage_block$";
+@@
+ f(...) {
+ <...
+*grab_cache_page_nowait(...)
+ ...>
+ }

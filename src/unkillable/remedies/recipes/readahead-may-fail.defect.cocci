@@ -1,0 +1,8 @@
+@@
+identifier f =~ "^squashfs_bio_read$";
+@@
+ f(...) {
+ <...
+*GFP_NOIO
+ ...>
+ }

@@ -1,0 +1,8 @@
+@@
+identifier f =~ "^squashfs_bio_read$";
+@@
+ f(...) {
+ <...
+*submit_bio_wait(...)
+ ...>
+ }
