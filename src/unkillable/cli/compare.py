@@ -87,7 +87,7 @@ def command(**given: Any) -> None:
     from unkillable.report import lab_text
     from unkillable.report.schema import to_json
 
-    with _Progress() as progress:
+    with Storms() as progress:
         comparing = Comparing(
             plan,
             Path(given["results"]),
@@ -152,14 +152,14 @@ def _page(found: Comparison) -> str:
     return comparison_page(found)
 
 
-class _Progress:
+class Storms:
     """What is run and how long the rest takes."""
 
     def __init__(self) -> None:
         self.line = Line()
         self.preparing = Preparing(self.line)
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Storms:
         return self
 
     def __exit__(self, *_: object) -> None:

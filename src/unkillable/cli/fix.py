@@ -14,7 +14,7 @@ from unkillable.cli.source import need_numpy
 from unkillable.errors import UserError
 
 if TYPE_CHECKING:
-    from unkillable.proof.types import Check
+    from unkillable.proof.types import Check, Verification
     from unkillable.remedies.types import Author, Series
 
 _RELEASE = re.compile(r"\d{1,3}\.\d{1,3}(?:\.\d{1,4})?[\w.+~-]{0,60}")
@@ -25,6 +25,7 @@ Examples:
   unkillable fix linux-6.1.192 --output patches --author 'A. Maintainer <a@example.org>'
   unkillable fix linux --check --output patches
   unkillable fix linux --apply
+  unkillable fix linux-6.1.192 --verify proof --runs 5
   unkillable fix linux --variant article --output comparison
   unkillable fix --mitigations 6.1
 """
@@ -53,6 +54,21 @@ Examples:
     is_flag=True,
     help="Apply, compile and audit them; this runs the tree's build system and its checkpatch.pl.",
 )
+@click.option(
+    "--verify",
+    "results",
+    metavar="DIR",
+    help="Run stock, the article's approach and the series in virtual machines; what is finished stays in DIR.",
+)
+@click.option(
+    "--kernel",
+    metavar="KERNEL",
+    help="What --verify boots, such as debian:6.1.  [default: Debian's of that series]",
+)
+@click.option(
+    "--runs", type=click.IntRange(1, 1000), default=5, show_default=True, help="Storms of each, for --verify."
+)
+@click.option("--faults", is_flag=True, help="--verify: also failing allocations; builds kernels from TREE.")
 @click.option("--arch", default="x86_64", show_default=True, metavar="ARCH", help="What to compile for.")
 @click.option(
     "--mitigations",
@@ -92,12 +108,14 @@ def command(**given: Any) -> None:
         applying.commit(tree, made.patches)
     if folder is not None and made.patches:
         output.write(made, folder)
+    verification = _verified(made, signer, given) if given["results"] and made.patches else None
     fix = Fix(
         tool=f"unkillable {__version__}",
         series=made,
         written=given["folder"] if made.patches else None,
         applied=given["apply"] and bool(made.patches),
         check=check,
+        verification=verification,
     )
     emit(None, lambda paint: _rendered(fix, given["form"], paint))
     if not made.whole:
@@ -115,6 +133,17 @@ def _checked(tree: Path, made: Series, signer: Author, name: str) -> Check:
         return check(tree, made, signer, find(name), Preparing(line).report)
     finally:
         line.clear()
+
+
+def _verified(made: Series, signer: Author, given: dict[str, Any]) -> Verification:
+    from unkillable.cli.compare import Storms
+    from unkillable.proof.verify import Asked, kernel_of, verify
+    from unkillable.remedies.series import make
+
+    asked = Asked(given["kernel"] or kernel_of(made), given["runs"], Path(given["results"]), given["faults"])
+    article = make(Path(given["tree"]), signer, "article")
+    with Storms() as progress:
+        return verify(made, article, asked, progress.preparing.report, progress.report)
 
 
 def _rendered(fix: Any, form: str, paint: Any) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from unkillable.lab.scenarios.types import Result
 from unkillable.lab.squashfsbuild import Compiled
+from unkillable.lab.table_types import Comparison
 from unkillable.remedies.types import Series
 
 
@@ -48,6 +50,15 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         return self.applies and not style and not any(one.error or one.warnings for one in self.compiled)
 
 
+class Verification(msgspec.Struct, frozen=True):
+    """What was seen in virtual machines, with the kernel as it is (stock), the article's approach and the series."""
+
+    scenarios: tuple[Result, ...]
+    """Small experiments, one for each defect."""
+    storms: Comparison
+    """Memory used up, several runs of each, interleaved."""
+
+
 class Fix(msgspec.Struct, frozen=True, kw_only=True):
     """What `unkillable fix --format json` prints."""
 
@@ -59,3 +70,4 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
     applied: bool = False
     """They were committed to the tree."""
     check: Check | None = None
+    verification: Verification | None = None

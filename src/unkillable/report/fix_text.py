@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from unkillable.proof.types import Check, Fix
+from unkillable.proof.types import Check, Fix, Verification
 from unkillable.remedies.types import Place, Step
+from unkillable.report import lab_text
 from unkillable.report.plain import clean, cut, width, wrap
 from unkillable.report.text import Style, plain_style
 
@@ -36,6 +37,9 @@ def render(fix: Fix, paint: Style = plain_style, columns: int | None = None) -> 
         [paint(f"headline-{tone}", clean(headline(fix)))],
         *(_step(step, wide, paint) for step in series.steps),
         _check(fix.check, wide) if fix.check else [],
+        _scenarios(fix.verification, wide, paint) if fix.verification else [],
+        [lab_text.comparison(fix.verification.storms, paint, wide).rstrip()] if fix.verification else [],
+        _after_the_storm(fix.verification, wide) if fix.verification else [],
         _next(fix),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -47,7 +51,7 @@ def headline(fix: Fix) -> str:
     kernel = f"Linux {series.version}" if series.version else "this tree"
     states = Counter(step.status for step in series.steps)
     misfits = states["misfit"]
-    if misfits == len(series.steps):
+    if misfits and misfits == len(series.steps):
         return f"No patch fits {kernel}: {series.steps[0].reason}"
     if not series.patches and not misfits:
         return f"Nothing to patch in {kernel}: {_states(states)}"
@@ -124,6 +128,39 @@ def _bullet(what: str, complaints: Sequence[str]) -> str:
 
 def _few(lines: Iterable[str], wide: int) -> list[str]:
     return [row for line in list(lines)[:10] for row in wrap(clean(line), "      ", wide, "    ")]
+
+
+def _scenarios(found: Verification, wide: int, paint: Style) -> list[str]:
+    """Each question with what each form of squashfs answered."""
+    lines = ["Small experiments in a guest"]
+    for question in dict.fromkeys(one.question for one in found.scenarios):
+        lines += wrap(clean(question), "  ", wide)
+        for one in found.scenarios:
+            if one.question == question:
+                state = {
+                    True: paint("headline-bad", "yes"),
+                    False: paint("headline-good", "no"),
+                    None: "not seen",
+                }
+                head = f"    {one.variant}: {state[one.defect]}"
+                lines += [head, *wrap(clean(one.seen), "      ", wide)]
+    return lines
+
+
+def _after_the_storm(found: Verification, wide: int) -> list[str]:
+    """Error lines, and whether the files are what they were."""
+    lines = []
+    for cell in found.storms.cells:
+        errors = sum(run.squashfs_errors for run in cell.runs)
+        backs = [run.read_back for run in cell.runs if run.read_back is not None]
+        if cell.runs:
+            bystanders = cell.summary.bystanders if cell.summary else 0
+            text = f"{cell.variation}: {errors} error lines of squashfs, {bystanders} programs died of SIGBUS or the like"
+            if backs:
+                bad = sum(back.bad + back.missing for back in backs)
+                text += f"; files read back in {len(backs)} of {len(cell.runs)} runs: {bad or 'none'} not as before"
+            lines += wrap(clean(text), "    ", wide, "  ")
+    return ["After the storms", *lines] if lines else []
 
 
 def _next(fix: Fix) -> list[str]:
