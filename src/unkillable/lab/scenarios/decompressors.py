@@ -88,7 +88,9 @@ async def killed(play: Play, readers: int, waits: tuple[str, ...]) -> Finding:
     lost = [task.who for task in tasks if task.who != "B" and task.end != "data"]
     if lost:
         return Finding(True, f"{told}; {', '.join(lost)} did not get their data", tasks)
-    return Finding(not early, f"{told}, {'while' if early else 'after'} all decompressors worked", tasks)
+    return Finding(
+        not early, f"{told}, {'' if early else 'not '}before one of the others had finished", tasks
+    )
 
 
 async def mutex(play: Play) -> Finding:

@@ -102,6 +102,8 @@ async def _play(
                 return finding, await agent.errors()
             except TimeoutError:
                 return Finding(None, f"it did not end within {PLAY_S:.0f} s"), ()
+            except UserError as error:  # such as a host too busy to boot a guest: other scenarios still can
+                return Finding(None, str(error)), ()
             finally:
                 listener.cancel()
                 await asyncio.gather(listener, return_exceptions=True)
