@@ -14,7 +14,7 @@ from unkillable.ksource.tree import Tree
 from unkillable.lab import squashfsbuild
 from unkillable.lab.arch import Arch
 from unkillable.lab.squashfsbuild import Compiled, Version
-from unkillable.proof.types import Change, Check, Style
+from unkillable.proof.types import Check, SleepChange, Style
 from unkillable.remedies import applying, checkpatch
 from unkillable.remedies.scratch import FOLDER
 from unkillable.remedies.types import Author, Series
@@ -68,7 +68,7 @@ def _versions(tree: Path, series: Series) -> list[Version]:
         ]
 
 
-def _changes(root: Path, version: Version, arch: str) -> tuple[Change, ...]:
+def _changes(root: Path, version: Version, arch: str) -> tuple[SleepChange, ...]:
     """Every sleep of fs/squashfs that differs.  The patched tree is a copy: links of a tree are not followed."""
     tree = Tree(root)
     own = arch if (root / "arch" / arch).is_dir() else None
@@ -83,7 +83,7 @@ def _changes(root: Path, version: Version, arch: str) -> tuple[Change, ...]:
         after = audit.audit(Tree(copy), options)
     before = audit.audit(tree, options)
     return tuple(
-        Change(
+        SleepChange(
             file=one.site.file,
             function=one.site.function,
             line=one.site.line,

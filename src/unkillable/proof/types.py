@@ -18,7 +18,7 @@ class Style(msgspec.Struct, frozen=True):
     complaints: tuple[str, ...]
 
 
-class Change(msgspec.Struct, frozen=True):
+class SleepChange(msgspec.Struct, frozen=True):
     """A sleep that the series changes, as `audit` sees it."""
 
     file: str
@@ -39,7 +39,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """None: the tree has no scripts/checkpatch.pl, or there is no perl."""
     compiled: tuple[Compiled, ...] = ()
     """Every patch in every configuration of fs/squashfs, with W=1."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SleepChange, ...] = ()
     """Every sleep of fs/squashfs that is another one, or another's, after the series."""
     notes: tuple[str, ...] = ()
 
