@@ -111,7 +111,8 @@ class TestGuest:
         assert ready["psi"] is True
         (room,) = seen.all("room")
         assert room["before"] > room["kib"]
-        assert 0 <= room["kib"] - (100 << 10) < 1024
+        # MemAvailable wavers by a few pages.
+        assert -64 <= room["kib"] - (100 << 10) < 1024
 
     def test_the_pulse_is_steady(self, guest: tuple[Guest, str | None, Path]) -> None:
         pulses = guest[0].all("pulse")
