@@ -118,13 +118,14 @@ class Play:
 
     async def waits(self, who: str, *functions: str) -> bool:
         """Whether the task comes to wait below one of these functions.  Without stacks (CONFIG_STACKTRACE) any sleep that
-        cannot be interrupted counts."""
+        cannot be interrupted counts; with them also one that can, as in a patch of somebody else's."""
         for _ in range(int(SETTLE_S / _STEP)):
             line = await self.look(who)
             if line is None:
                 return False
             stack = tuple(line.stack.split())
-            if line.state == "D" and (not stack or any(name in functions for name in stack)):
+            asleep = any(name in functions for name in stack) if stack else line.state == "D"
+            if asleep and line.state in "DS":
                 self._stacks[who] = stack
                 return True
             await asyncio.sleep(_STEP)
