@@ -88,6 +88,36 @@ def test_lock_held_over_an_allocation(root: Path) -> None:
     assert (one.convention.primitive, one.convention.function) == ("hatch_lock_killable", "box_open")
 
 
+def test_what_an_amber_one_lacks(root: Path) -> None:
+    assert site(audited(root, "fs/box"), "take").missing == ()
+    path = root / "fs/box/box.c"
+    whole = path.read_text()
+    path.write_text(whole.replace("page_of(GFP_NOIO)", "page_of(mapping_gfp_mask(box) | GFP_NOIO)"))
+    one = site(audited(root, "fs/box"), "take")
+    assert (one.rank, one.missing) == ("amber", ("flags",))
+    path.write_text(whole.replace("page_of(GFP_NOIO)", "page_of(GFP_NOWAIT)"))
+    one = site(audited(root, "fs/box"), "take")
+    assert (one.rank, one.missing) == ("amber", ("holder",))
+    path.write_text(whole.replace(".read = box_read", ".open = box_read"))
+    one = site(audited(root, "fs/box"), "take")
+    assert (one.rank, one.missing, one.entries) == ("amber", ("fault",), ("lookup",))
+
+
+def test_least_missing_first_then_the_shortest_way(root: Path) -> None:
+    path = root / "fs/box/box.c"
+    more = "int {name}(struct box *box)\n{{\n\t{body};\n}}\n"
+    path.write_text(
+        path.read_text().replace("take(box);\n\tfill", "take(box);\n\tfar(box);\n\tonly_waits(box);\n\tfill")
+        + more.format(name="far", body="farther(box)")
+        + more.format(name="farther", body="rest(box->lounge, box->free)")
+        + more.format(name="only_waits", body="rest(box->nowhere, 1)")
+    )
+    found = [one for one in audited(root, "fs/box").sites if one.rank in ("red", "amber")]
+    assert [one.function for one in found] == ["take", "fill", "farther", "only_waits"]
+    assert [len(one.path) for one in found] == [3, 3, 4, 3]
+    assert [one.missing for one in found] == [(), (), (), ("holder",)]
+
+
 def test_green_for_what_sigkill_ends(root: Path) -> None:
     one = site(audited(root, "fs/box"), "box_open")
     assert (one.rank, one.killable, one.entries, one.holders) == ("green", True, ("lookup",), ())
@@ -124,7 +154,7 @@ def test_no_such_directory(root: Path) -> None:
 def test_progress_only_grows(root: Path) -> None:
     seen: list[tuple[str, float]] = []
     audit(Tree(root), Options(within=("fs/box",), arch=None), lambda what, share: seen.append((what, share)))
-    assert {what for what, _ in seen} >= {"looking for sleeps", "judging"}
+    assert {what for what, _ in seen} >= {"looking for what sleeps", "looking for sleeps", "judging"}
     for kind in {what for what, _ in seen}:
         shares = [share for what, share in seen if what == kind]
         assert shares == sorted(shares)

@@ -22,6 +22,8 @@ HEADER = """\
 #define __GFP_IO ((__force gfp_t)___GFP_IO)
 #define __GFP_FS ((__force gfp_t)___GFP_FS)
 #define __GFP_NORETRY ((__force gfp_t)___GFP_NORETRY)
+#define ___GFP_RETRY_MAYFAIL 0x4000u
+#define __GFP_RETRY_MAYFAIL ((__force gfp_t)___GFP_RETRY_MAYFAIL)
 #define __GFP_NOWARN ((__force gfp_t)___GFP_NOWARN) /* quiet */
 #define __GFP_DIRECT_RECLAIM ((__force gfp_t)___GFP_DIRECT_RECLAIM)
 #define __GFP_RECLAIM ((__force gfp_t)(___GFP_DIRECT_RECLAIM | ___GFP_KSWAPD_RECLAIM))
@@ -49,6 +51,7 @@ def flags(tmp_path: Path, request: pytest.FixtureRequest) -> Flags:
         ("GFP_NOIO | __GFP_NOWARN", True, False),
         ("GFP_KERNEL & ~__GFP_FS", True, False),
         ("GFP_KERNEL | __GFP_NORETRY", False, False),
+        ("GFP_KERNEL | __GFP_RETRY_MAYFAIL", False, False),
         ("GFP_NOWAIT", False, False),
         ("GFP_KERNEL & ~__GFP_DIRECT_RECLAIM", False, False),
         ("GFP_LIGHT", False, False),

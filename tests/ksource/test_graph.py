@@ -160,6 +160,16 @@ def test_path_has_the_lines_of_the_calls(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_macro_of_a_c_file_is_not_meant_elsewhere(tmp_path: Path) -> None:
+    files = {
+        "lib/l.c": "#define get(x) own(x)\nint a(void)\n{\n\treturn get(1);\n}\nint own(int x)\n{\n\treturn 0;\n}\n",
+        "mm/m.c": "int b(void)\n{\n\treturn get(1);\n}\n",
+    }
+    found = graph(tmp_path, files)
+    assert ways(found, "a", "own") == [["a", "get", "own"]]
+    assert ways(found, "b", "own") == []
+
+
 def test_nothing_was_read(tmp_path: Path) -> None:
     found = graph(tmp_path, {"mm/empty.c": ""})
     assert len(found.targets) == 0

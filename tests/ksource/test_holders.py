@@ -10,6 +10,7 @@ import pytest
 from tests.ksource.kernel import write
 from tests.ksource.test_gfp import HEADER
 from unkillable.ksource.allocations import Allocations
+from unkillable.ksource.areas import Areas
 from unkillable.ksource.gfp import Flags
 from unkillable.ksource.graph import Graph
 from unkillable.ksource.holders import Holders, Taken
@@ -101,7 +102,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         tree = Tree(write(tmp_path / "linux", {"include/linux/gfp.h": HEADER, **files}))
         index = load(tree, tree.scope(None, False))
         graph, sources = Graph(index), Sources(tree, index)
-        return Holders(graph, sources, Resources(index, sources), Allocations(graph, sources, Flags(sources)))
+        allocations = Allocations(graph, sources, Flags(sources))
+        return Holders(graph, Areas(graph), sources, Resources(index, sources), allocations)
 
     return made
 
@@ -182,6 +184,99 @@ def test_recursion_ends(make) -> None:
     code = (
         "int g(void)\n{\n\treturn h();\n}\nint h(void)\n{\n\treturn g();\n}\n"
         "int f(struct pool *pool)\n{\n\tmutex_lock(&pool->guard);\n\tg();\n\tmutex_unlock(&pool->guard);\n}\n"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()
+
+
+SHARED = """\
+int reads(struct tree *tree)
+{
+	down_read(&tree->sem);
+	page_of(GFP_NOIO);
+	up_read(&tree->sem);
+}
+int writes(struct tree *tree)
+{
+	down_write(&tree->sem);
+	page_of(GFP_NOIO);
+	up_write(&tree->sem);
+}
+int changes_over(struct tree *tree)
+{
+	down_read(&tree->sem);
+	up_read(&tree->sem);
+	down_write(&tree->sem);
+	page_of(GFP_KERNEL);
+	up_write(&tree->sem);
+}
+"""
+
+
+def test_readers_share_and_a_writer_does_not(make) -> None:
+    holders = make({"fs/a/a.c": SHARED})
+    found = holders.find(Taken("tree.sem", "fs/a", sleeps(holders, "down_read")))
+    assert [(one.function, one.shared) for one in found] == [
+        ("writes", False), ("changes_over", False), ("reads", True),
+    ]  # fmt: skip
+
+
+def test_a_try_takes_too(make) -> None:
+    code = LOCKED.replace(
+        "mutex_lock(&pool->guard);\n\tpage_of(GFP_NOIO)", "mutex_trylock(&pool->guard);\n\tpage_of(GFP_NOIO)"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    (holder,) = holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock")))
+    assert holder.function == "under_the_lock"
+
+
+def test_holders_elsewhere(make) -> None:
+    """Of what all can have: those in code that all share, and in the sleeper's own, not in another file system's."""
+    registers = "int {name}_init(void)\n{{\n\tregister_filesystem(0);\n}}\n"
+    files = {
+        "include/linux/pool.h": POOL,
+        "mm/m.c": LOCKED.replace("under_the_lock", "in_mm"),
+        "fs/a/a.c": LOCKED.replace("under_the_lock", "in_a") + registers.format(name="a"),
+        "fs/b/b.c": LOCKED.replace("under_the_lock", "in_b") + registers.format(name="b"),
+    }
+    holders = make(files)
+    at = sleeps(holders, "mutex_lock")
+    found = holders.find(Taken("pool.guard", holders.areas.names["fs/a"], at))
+    assert [one.function for one in found] == ["in_a", "in_mm"]
+    assert [one.function for one in holders.find(Taken("pool.guard", 0, at))] == ["in_a", "in_b", "in_mm"]
+    assert [one.function for one in holders.find(Taken("pool.guard", "fs/a", at))] == ["in_a"]
+
+
+POOLED = """\
+void *from_reserve(struct reserve *reserve, gfp_t gfp)
+{
+	return mempool_alloc(reserve, gfp);
+}
+void *without(gfp_t gfp)
+{
+	return from_reserve(gfp, NULL);
+}
+int f(struct pool *pool)
+{
+	mutex_lock(&pool->guard);
+	from_reserve(pool->reserve, GFP_NOIO);
+	mutex_unlock(&pool->guard);
+}
+"""
+
+
+def test_what_has_a_reserve_does_not_wait_for_memory(make) -> None:
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": POOLED})
+    assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()
+    code = POOLED.replace("from_reserve(pool->reserve, GFP_NOIO)", "without(GFP_NOIO)")
+    (again,) = make({"fs/a/a.c": code}).find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock")))
+    assert [one.call for one in again.allocations] == ["without(GFP_NOIO)"]
+
+
+def test_flags_that_do_not_wait_are_not_looked_behind(make) -> None:
+    code = (
+        "void *inner(gfp_t gfp)\n{\n\treturn page_of(GFP_KERNEL);\n}\n"
+        "int f(struct pool *pool)\n{\n\tmutex_lock(&pool->guard);\n\tinner(GFP_NOWAIT);\n\tmutex_unlock(&pool->guard);\n}\n"
     )
     holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
     assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.ksource.kernel import write
 from unkillable.ksource.configuration import Configuration
-from unkillable.ksource.configured import apply
+from unkillable.ksource.configured import apply, usual
 from unkillable.ksource.kbuild import built
 from unkillable.ksource.load import load
 from unkillable.ksource.makefiles import MAYBE, UNKNOWN, Makefile
@@ -199,3 +199,18 @@ def test_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_apply_to_nothing(tmp_path: Path) -> None:
     tree = Tree(write(tmp_path, {"fs/Makefile": ""}))
     assert apply(load(tree, ["fs"]), tree, CONFIG).paths == []
+
+
+def test_alternatives_that_few_kernels_have_do_not_count_beside_what_they_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    body = "int one(void)\n{\n\treturn two();\n}\n"
+    usual_ones = {"mm/memory.c": body, "arch/x86/mm/fault.c": body, "arch/um/kernel/trap.c": body}
+    others = {"mm/nommu.c": body, "fs/proc/task_nommu.c": body, "arch/x86/um/mem.c": body}
+    tree = Tree(write(tmp_path / "linux", {**usual_ones, **others}))
+    index = load(tree, ["mm", "fs", "arch"])
+    found = usual(index, tree)
+    assert set(found.paths) == set(usual_ones)
+    assert {found.path(one) for one in found.callers(["two"]).tolist()} == set(usual_ones)
+    assert set(usual(index, tree, ["mm/nommu.c", "fs"]).paths) == {*usual_ones, "mm/nommu.c"}

@@ -16,6 +16,10 @@ FILES = {
     "fs/a/a.h": "struct cache {\n\tstruct wait_queue_head queue;\n};\nstruct info {\n\tstruct cache *inner;\n};\n",
     "fs/a/a.c": """\
 static struct mutex table_lock;
+static inline struct cache *find(struct info *info)
+{
+	return info->inner;
+}
 int f(struct cache *cache, struct info *info, struct page *page, struct list *list)
 {
 	struct completion done;
@@ -50,7 +54,11 @@ def resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Resources:
         ("nobody->queue", "?.queue"),
         ("page", "page"),
         ("&table_lock", "table_lock"),
-        ("&find(cache)->queue", "find()"),
+        ("&find(cache)->queue", "cache.queue"),
+        ("&nobodys(cache)->queue", "nobodys().queue"),
+        ("&(find(cache)->queue)", "cache.queue"),
+        ("find(cache)", "cache"),
+        ("nobodys(cache)", "nobodys()"),
         ("a + b", "a + b"),
         ("", ""),
     ],

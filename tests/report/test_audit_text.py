@@ -96,7 +96,7 @@ def test_what_is_left_out_is_said() -> None:
     for words in (
         "... 7 more (--full shows all)",
         "... 6 more holders (--full shows all)",
-        "... 50 more findings",
+        "... 120 more findings",
         "Not read: 4 more",
     ):
         assert words in seen, words

@@ -105,7 +105,7 @@ def _audited(path: str, given: dict[str, Any], configuration: Configuration | No
     import msgspec
 
     from unkillable.ksource.audit import Options, audit
-    from unkillable.ksource.configured import apply
+    from unkillable.ksource.configured import apply, usual
     from unkillable.ksource.tree import Tree
 
     tree = Tree(Path(path))
@@ -120,7 +120,9 @@ def _audited(path: str, given: dict[str, Any], configuration: Configuration | No
             tree,
             options,
             progress.report,
-            (lambda index: apply(index, tree, configuration)) if configuration else None,
+            lambda index: (
+                apply(index, tree, configuration) if configuration else usual(index, tree, options.within)
+            ),
         )
     return msgspec.structs.replace(
         found,

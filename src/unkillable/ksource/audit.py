@@ -6,22 +6,23 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from unkillable.errors import UserError
-from unkillable.ksource import entries
+from unkillable.ksource import entries, releases
 from unkillable.ksource.allocations import Allocations
 from unkillable.ksource.areas import Areas
-from unkillable.ksource.audit_types import RANKS, Audit, Coverage, Holder, Site, Step
+from unkillable.ksource.audit_types import FINDINGS, MISSING, RANKS, Audit, Coverage, Holder, Site, Step
 from unkillable.ksource.conventions import Conventions
 from unkillable.ksource.entries import FAULT, Entry
 from unkillable.ksource.gfp import Flags
 from unkillable.ksource.graph import Graph
 from unkillable.ksource.graph import Step as Call
-from unkillable.ksource.holders import Holders, Taken
+from unkillable.ksource.holders import Holders, Taken, waits
 from unkillable.ksource.index import Index
 from unkillable.ksource.kinds import kind_of
 from unkillable.ksource.load import load
@@ -83,6 +84,15 @@ def _below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
+class Group(NamedTuple):
+    """Sleeps that the same holders end."""
+
+    area: str | int
+    """As Taken.area."""
+    key: str
+    family: str
+
+
 class Auditor:
     def __init__(self, tree: Tree, index: Index, options: Options, told: Progress) -> None:
         self.tree = tree
@@ -91,18 +101,20 @@ class Auditor:
         self.told = told
         self.graph = Graph(index)
         self.sources = Sources(tree, index)
-        self.sleeps = Sleeps(index, self.sources)
+        self.sleeps = Sleeps(index, self.sources, lambda share: told("looking for what sleeps", share))
         self.resources = Resources(index, self.sources)
         self.areas = Areas(self.graph)
         self.scopes = Scopes(self.graph)
         self.holders = Holders(
             self.graph,
+            self.areas,
             self.sources,
             self.resources,
             Allocations(self.graph, self.sources, Flags(self.sources)),
         )
         self.entries = entries.chosen(options.entries, index)
         self.ways = Ways(self.graph, self.areas, self.entries)
+        self._held = lru_cache(maxsize=None)(self._held_by)
         self.conventions = Conventions(self.graph, self.sleeps, self.ways)
 
     def audit(self, scope: tuple[str, ...], began: float) -> Audit:
@@ -112,7 +124,7 @@ class Auditor:
         for number, one in enumerate(sleeps):
             self.told("judging", number / len(sleeps))
             sites.append(self._site(one, taken))
-        sites.sort(key=lambda one: (RANKS.index(one.rank), one.file, one.line))
+        sites.sort(key=_order)
         return Audit(
             kernel=self.tree.version,
             scope=scope,
@@ -146,25 +158,42 @@ class Auditor:
                 found.append(Sleep(function, point, resource))
         return found
 
-    def _taken(self, sleeps: Iterable[Sleep]) -> dict[tuple[str, str], Taken]:
-        """Sleeps for one thing in one directory."""
-        groups: defaultdict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
+    def _taken(self, sleeps: Iterable[Sleep]) -> dict[Group, Taken]:
+        """Sleeps for one thing, where those can be who hold it."""
+        groups: defaultdict[Group, list[tuple[int, int, str]]] = defaultdict(list)
         for one in sleeps:
-            if one.resource.key and not one.resource.local:
-                groups[self._folder(one.function), one.resource.key].append(
-                    (one.function, one.point.at, one.point.primitive or "")
-                )
-        return {group: Taken(group[1], group[0], tuple(places)) for group, places in groups.items()}
+            if one.resource.key and not one.resource.local and self._is_one_thing(one):
+                groups[self._group(one)].append((one.function, one.point.at, one.point.primitive or ""))
+        return {group: Taken(group.key, group.area, tuple(places)) for group, places in groups.items()}
 
-    def _site(self, sleep: Sleep, taken: dict[tuple[str, str], Taken]) -> Site:
+    def _is_one_thing(self, one: Sleep) -> bool:
+        """Whether all who wait like this wait for the same: a page's lock, but not whatever of a page is waited for."""
+        return not self.resources.is_structure(one.resource.key) or bool(
+            releases.release(one.point.primitive or "")
+        )
+
+    def _group(self, one: Sleep) -> Group:
+        key = one.resource.key
+        # A page or an inode is waited for in many ways, a member of a structure for one thing.
+        family = "" if "." in key else releases.family(one.point.primitive or "")
+        if self.resources.is_public(key):
+            return Group(int(self.areas.of[one.function]), key, family)
+        return Group(self.index.path(one.function).rpartition("/")[0], key, family)
+
+    def _site(self, sleep: Sleep, taken: dict[Group, Taken]) -> Site:
         function, point = sleep.function, sleep.point
         way = self.ways.to(function)
         steps = way.reach.path(function) if way.reach else ()
         killable = point.state.killable if point.state else None
         holders: tuple[Holder, ...] = ()
-        group = taken.get((self._folder(function), sleep.resource.key))
+        group = taken.get(self._group(sleep))
         if killable is False and way.led and group is not None:
-            holders = tuple(self._scoped(one) for one in self.holders.find(group))
+            holders = self._held(group)
+        missing = (
+            self._missing(way.led, holders, releases.shares(point.primitive or ""))
+            if killable is False and way.led
+            else ()
+        )
         name, file = self.index.name(function), self.index.path(function)
         return Site(
             file=file,
@@ -174,7 +203,8 @@ class Auditor:
             task_state=point.state.name if point.state else None,
             killable=killable,
             open_coded=point.open_coded,
-            rank=_rank(killable, bool(way.led), bool(holders) and self._counts(way.led)),
+            rank=_rank(killable, bool(way.led), not missing),
+            missing=missing,
             kind=kind(point, self.sleeps),
             queue=point.queue,
             resource=sleep.resource.key or None,
@@ -188,6 +218,9 @@ class Auditor:
             else None,
             fingerprint=_fingerprint(file, name, sleep.resource.key or point.primitive or "schedule"),
         )
+
+    def _held_by(self, group: Taken) -> tuple[Holder, ...]:
+        return tuple(self._scoped(one) for one in self.holders.find(group))
 
     def _scoped(self, holder: Holder) -> Holder:
         """GFP_KERNEL may not call the OOM killer between memalloc_nofs_save() and its restore, which a fault runs in."""
@@ -224,19 +257,37 @@ class Auditor:
             through = None
         return tuple(found)
 
+    def _missing(self, led: Sequence[Entry], holders: Sequence[Holder], shares: bool) -> tuple[str, ...]:
+        """What it lacks to be red; `shares`: it waits for what readers share."""
+        certain = [one for one in holders if waits(one)]
+        lacks = {
+            "alone": bool(certain) and shares and all(one.shared for one in certain),
+            "flags": bool(holders) and not certain,
+            "fault": not self._counts(led),
+            "holder": not holders,
+        }
+        return tuple(one for one in MISSING if lacks[one])
+
     def _counts(self, led: Sequence[Entry]) -> bool:
         """Whether it is a page fault that leads there: everybody takes them.  Other entries count where only they are asked for."""
         asked = {one.key for one in self.entries}
         return FAULT in {one.key for one in led} or FAULT not in asked
-
-    def _folder(self, function: int) -> str:
-        return self.index.path(function).rpartition("/")[0]
 
 
 def kind(point: Point, sleeps: Sleeps) -> str:
     """What kind of thing is waited for: one of audit_types.KINDS."""
     ones = sleeps.primitives().get(point.primitive or "", ())
     return kind_of(ones[0].name, ones[0].header) if ones else "queue" if point.queue else "other"
+
+
+def _order(one: Site) -> tuple[int | str, ...]:
+    """The worst first: of the findings what lacks least, then what many entries lead to on a short way."""
+    rank = RANKS.index(one.rank)
+    if one.rank not in FINDINGS:
+        return rank, one.file, one.line
+    lacks = sum(1 << MISSING.index(each) for each in one.missing)
+    near = len(one.missing), lacks, one.detour, len(one.path), -len(one.entries)
+    return rank, *near, one.file, one.line
 
 
 def _rank(killable: bool | None, led: bool, red: bool) -> str:

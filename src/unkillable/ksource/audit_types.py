@@ -5,8 +5,14 @@ from __future__ import annotations
 import msgspec
 
 RANKS = ("red", "amber", "green", "grey")
-"""red: SIGKILL does not wake it, an entry leads there, and a holder may wait for memory meanwhile; amber: the same without
-such a holder found; green: SIGKILL wakes it; grey: no entry leads there, or the state is not known."""
+"""red: SIGKILL does not wake it, a page fault leads there, and a holder may wait for memory meanwhile; amber: some of that is
+missing, but an entry leads there; green: SIGKILL wakes it; grey: no entry leads there, or the state is not known."""
+FINDINGS = ("red", "amber")
+"""Ranks that somebody has to look at: SIGKILL does not wake, and an entry leads there."""
+MISSING = ("alone", "flags", "fault", "holder")
+"""What an amber one lacks to be red. alone: a reader waits for the readers found only behind a third that waits to have it alone;
+flags: what a holder asks for may wait or not, as its caller says; fault: it is other entries that lead there; holder: none was
+found that asks for memory."""
 KINDS = ("lock", "queue", "completion", "page", "io", "time", "other")
 CHANGES = ("appeared", "vanished", "changed")
 
@@ -51,6 +57,8 @@ class Holder(msgspec.Struct, frozen=True):
     released: int
     """Line of the last release."""
     allocations: tuple[Allocation, ...] = ()
+    shared: bool = False
+    """Others can have it at the same time (readers)."""
 
 
 class Convention(msgspec.Struct, frozen=True):
@@ -98,6 +106,8 @@ class Site(msgspec.Struct, frozen=True):
     convention: Convention | None = None
     fingerprint: str = ""
     """The same as long as the function waits in the same way for the same thing, wherever it is in the file."""
+    missing: tuple[str, ...] = ()
+    """Of an amber one: of MISSING."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _CALL = re.compile(r"(?:(\w++)\s*+(->|\.)\s*+|(->|\.)\s*+)?\b([A-Za-z_]\w*+)\s*+\(")
+_PARENTHESIS = re.compile(r"[()]")
+_BRACKET = re.compile(r"[()\[\]{},]")
 _NO_CALL = frozenset("if while for switch return sizeof typeof __typeof__ defined".split())
 _MOST = 64 << 10
 """Characters of an argument list; a larger one is a file whose parentheses do not match."""
@@ -44,7 +46,7 @@ def calls(code: str, offset: int = 0) -> Iterator[Call]:
 def closing(code: str, at: int) -> int | None:
     """Offset of the parenthesis that closes the one at `at`."""
     depth = 0
-    for match in re.compile(r"[()]").finditer(code, at, at + _MOST):
+    for match in _PARENTHESIS.finditer(code, at, at + _MOST):
         depth += 1 if match[0] == "(" else -1
         if depth == 0:
             return match.start()
@@ -56,7 +58,7 @@ def split(arguments: str) -> Iterator[str]:
     if not arguments.strip():
         return
     depth, start = 0, 0
-    for match in re.compile(r"[()\[\]{},]").finditer(arguments):
+    for match in _BRACKET.finditer(arguments):
         if match[0] in "([{":
             depth += 1
         elif match[0] in ")]}":

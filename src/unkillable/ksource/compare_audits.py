@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from unkillable.ksource.audit_types import RANKS, Audit, Change, Site
+from unkillable.ksource.audit_types import FINDINGS, RANKS, Audit, Change, Site
 
 __all__ = ["changes", "compared", "findings", "is_bad_news", "without", "worse"]
-
-FINDINGS = ("red", "amber")
-"""Ranks that somebody has to look at: SIGKILL does not wake, and an entry leads there."""
 
 _DIFFER: tuple[tuple[str, Callable[[Site], str | bool | None]], ...] = (
     ("primitive", lambda site: site.primitive),

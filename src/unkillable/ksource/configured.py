@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from unkillable.ksource.kbuild import built
 from unkillable.ksource.text import Text
 from unkillable.ksource.tree import LARGEST, Tree
 
-__all__ = ["apply"]
+__all__ = ["apply", "usual"]
 
 Ranges = tuple[tuple[int, int], ...]
 Mask = NDArray[np.bool_]
@@ -30,6 +30,22 @@ def apply(index: Index, tree: Tree, configuration: Configuration) -> Index:
         for number, conditions in index.conditions.items()
         if files[number] and (found := left_out(conditions, configuration))
     }
+    return _reduced(index, tree, files, ranges)
+
+
+def usual(index: Index, tree: Tree, asked: Sequence[str] = ()) -> Index:
+    """Without alternatives that few kernels have, as these would be added to what they take the place of: where no configuration
+    says otherwise there is a memory management unit, and hardware (um is a kernel that runs as a program, and has a part in
+    other architectures' directories).  What is asked for by its path stays."""
+    named = tuple(one for one in asked if _UNUSUAL.search(f"{one}/"))
+    files = np.array([not _UNUSUAL.search(path) or path.startswith(named) for path in index.paths], np.bool_)
+    return index if files.all() else _reduced(index, tree, files, {})
+
+
+_UNUSUAL = re.compile(r"nommu\w*\.c/?\Z|^arch/(?!um/)\w+/um/")
+
+
+def _reduced(index: Index, tree: Tree, files: Mask, ranges: Mapping[int, Ranges]) -> Index:
     functions = _kept(index.functions[:, 5], index.functions[:, 1], files, ranges)
     again = _Again(index, tree, ranges)
     result = Index(())
@@ -50,7 +66,8 @@ def apply(index: Index, tree: Tree, configuration: Configuration) -> Index:
     values = _kept(index.values[:, 4], index.values[:, 2 + 1], files, ranges)
     result.values = index.values[values]
     result.values[:, 4] = new_file[result.values[:, 4]]
-    result.fields = index.fields
+    result.fields = index.fields[files[index.fields[:, 4]]]
+    result.fields[:, 4] = new_file[result.fields[:, 4]]
     return result
 
 

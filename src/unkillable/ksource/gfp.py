@@ -54,7 +54,7 @@ class Flags:
         words = _WORD.findall(_CALL.sub(lambda call: self.defaults.get(call[1], call[0]), expression))
         flags = [one for one in words if _FLAG.match(one[1])]
         bits = self._combined(flags, 0)
-        never = _has(bits, "NORETRY")
+        never = _has(bits, "NORETRY", "RETRY_MAYFAIL")
         unknown = any(not _FLAG.match(word) and word not in _CASTS for _, word in words)
         if not flags or unknown or any(not bit.startswith("___") for bit in bits):
             # mapping_gfp_mask(mapping) & ~__GFP_FS: what is taken away or forbidden is known, the rest is not.

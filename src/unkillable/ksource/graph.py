@@ -8,6 +8,7 @@ every function that an initialiser or an assignment stores there, whoever the ob
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +116,18 @@ class Graph:
     def callees(self, node: int) -> NDArray[np.int64]:
         return self.targets[self.begin[node] : self.begin[node + 1]]
 
+    @cached_property
+    def _backwards(self) -> tuple[Numbers, Numbers]:
+        order = np.argsort(self.targets, kind="stable")
+        nodes = len(self.begin) - 1
+        callers = np.repeat(np.arange(nodes), np.diff(self.begin))[order]
+        return callers, np.concatenate([[0], np.cumsum(np.bincount(self.targets, minlength=nodes))])
+
+    def callers(self, node: int) -> NDArray[np.int64]:
+        """Nodes with an edge to this one."""
+        callers, begin = self._backwards
+        return callers[begin[node] : begin[node + 1]]
+
     def reach(
         self, sources: Iterable[int], closed: Iterable[int] = (), allowed: NDArray[np.bool_] | None = None
     ) -> Reach:
@@ -131,8 +144,8 @@ class Reach:
     ) -> None:
         self.graph = graph
         size = len(graph.begin) - 1
-        self.depth = np.full(size, -1, np.int32)
-        self.edge = np.full(size, -1, np.int64)
+        self.depth = np.full(size, -1, np.int16)
+        self.edge = np.full(size, -1, np.int32)
         """The edge by which a node was reached first."""
         self.depth[sources] = 0
         shut = np.zeros(size, np.bool_)
@@ -149,9 +162,9 @@ class Reach:
             if allowed is not None:
                 new &= allowed[targets]
             targets, edges = targets[new], edges[new]
-            frontier, first = np.unique(targets, return_index=True)
-            self.depth[frontier] = level
-            self.edge[frontier] = edges[first]
+            self.depth[targets] = level
+            self.edge[targets[::-1]] = edges[::-1]  # of several edges the first is written last, and stays
+            frontier = np.flatnonzero(self.depth == level)
 
     def has(self, node: int) -> bool:
         return bool(self.depth[node] >= 0)

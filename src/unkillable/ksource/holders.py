@@ -1,21 +1,26 @@
 """Who has what a task sleeps for, and may have to wait for memory before giving it back.
 
 A holder is code between an acquiring and a releasing call in one function: of a lock, its lock and unlock; of anything
-else, the function that sleeps for it and one that wakes its queue, or callers of these.  It is looked for in the directory of the
-sleeper, by the order of lines: a branch that is not taken on the way counts.
+else, the function that sleeps for it and one that wakes its queue, or callers of these.  The order of lines decides: a branch
+that is not taken on the way counts.  What is of a structure that everybody can use is looked for in all code that may have
+the sleeper's own: not in another file system's; all else in the directory of the sleeper.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unkillable.ksource import releases
 from unkillable.ksource.allocations import Allocations
+from unkillable.ksource.areas import Areas
 from unkillable.ksource.audit_types import Allocation, Holder
-from unkillable.ksource.calls import Call
+from unkillable.ksource.facts import MACRO
 from unkillable.ksource.graph import Graph
 from unkillable.ksource.resources import Resources
 from unkillable.ksource.sources import Sources
@@ -24,6 +29,8 @@ _WRAPPERS = 3
 """Calls between a caller and the function that takes for it, at most."""
 _MOST = 12
 """Holders of one resource that are told."""
+_ASKED = 8
+"""Allocations of one holder that are told, those that certainly wait first."""
 
 
 class Event(NamedTuple):
@@ -33,114 +40,178 @@ class Event(NamedTuple):
     name: str
 
 
+class Mark(NamedTuple):
+    """A call that takes, gives back or wakes, and what it may be about."""
+
+    at: int
+    name: str
+    keys: tuple[str, ...]
+
+
 class Taken(NamedTuple):
     """A resource, and where it is taken: function and place of each sleep for it."""
 
     key: str
-    area: str
+    area: str | int
+    """The directory whose functions can hold it, or the number of the area (areas.Areas) that can with what all share."""
     sleeps: tuple[tuple[int, int, str], ...]
     """Function, offset, name of the primitive ("" if open-coded)."""
 
 
 class Holders:
     def __init__(
-        self, graph: Graph, sources: Sources, resources: Resources, allocations: Allocations
+        self,
+        graph: Graph,
+        areas: Areas,
+        sources: Sources,
+        resources: Resources,
+        allocations: Allocations,
     ) -> None:
         self.graph = graph
+        self.areas = areas
         self.index = graph.index
         self.sources = sources
         self.resources = resources
         self.allocations = allocations
-        self.functions = lru_cache(maxsize=256)(self._functions)
+        self.marks = lru_cache(maxsize=50_000)(self._marks)
+        self._in_area = lru_cache(maxsize=256)(self._functions_in)
 
     def find(self, taken: Taken) -> tuple[Holder, ...]:
-        """Holders that allocate, those whose allocations certainly wait first."""
-        functions = self.functions(taken.area)
-        gives = self._gives(taken, functions)
+        """Holders that allocate: those whose allocations certainly wait first, of these the ones near a sleeper."""
+        unlocks = {name for _, _, primitive in taken.sleeps if (name := releases.release(primitive))}
+        unlocks |= {
+            one
+            for one in self._takers
+            if one not in unlocks and releases.family(one) in map(releases.family, unlocks)
+        }
+        gives = self._gives(taken, unlocks)
         if not gives:
             return ()
-        takes = self._takes(taken, functions, gives)
-        found = []
-        for function in functions:
-            holder = self._holder(function, takes.get(function, []), gives.get(function, []))
-            if holder is not None:
-                found.append(holder)
-        found.sort(key=lambda one: (not any(each.waits for each in one.allocations), one.file, one.acquired))
+        takes = self._takes(taken, unlocks, gives)
+        made = (self._holder(one, takes.get(one, []), gives[one]) for one in sorted(gives))
+        found = [one for one in made if one is not None]
+        folders = {self.index.path(function).rpartition("/")[0] for function, _, _ in taken.sleeps}
+        found.sort(key=lambda one: self._order(one, folders))
         return tuple(found[:_MOST])
 
-    def _functions(self, area: str) -> tuple[int, ...]:
-        """Functions of a directory; macros have no order of lines."""
+    @staticmethod
+    def _order(one: Holder, folders: Collection[str]) -> tuple[bool, bool, bool, str, int]:
+        folder = one.file.rpartition("/")[0]
+        return not waits(one), one.shared, folder not in folders, one.file, one.acquired
+
+    def _functions_in(self, area: str | int) -> NDArray[np.bool_]:
+        """Functions that can hold; macros have no order of lines."""
         index = self.index
-        files = {number for number, path in enumerate(index.paths) if path.rpartition("/")[0] == area}
+        mask: NDArray[np.bool_] = (index.functions[:, 4] & MACRO) == 0
+        if isinstance(area, str):
+            files = np.array([path.rpartition("/")[0] == area for path in index.paths] or [False])
+            mask &= files[index.functions[:, 5]]
+        elif area:
+            mask &= self.areas.allowed(area)[: self.graph.count]
+        return mask
+
+    @cached_property
+    def _takers(self) -> Mapping[str, Collection[str]]:
+        """Name of a call that gives back to the names of those that take."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for number in np.unique(self.index.calls[:, 1]).tolist():
+            name = self.index.names[number]
+            release = releases.release(name)
+            if release is not None:
+                found[release].append(name)
+        return found
+
+    @cached_property
+    def _wakers(self) -> Collection[str]:
+        called = np.unique(self.index.calls[:, 1]).tolist()
+        return [name for number in called if releases.wakes(name := self.index.names[number])]
+
+    def _marks(self, function: int) -> tuple[Mark, ...]:
+        """Calls of a function that take, give back or wake."""
         return tuple(
-            number
-            for number, row in enumerate(index.functions[:, 5].tolist())
-            if row in files and not index.is_macro(number)
+            Mark(
+                call.at,
+                call.name,
+                tuple(self.resources.of(function, one).key for one in call.arguments[:2]),
+            )
+            for call in self.sources.calls(function)
+            if call.name in self._takers or releases.release(call.name) or releases.wakes(call.name)
         )
 
-    def _gives(self, taken: Taken, functions: Iterable[int]) -> dict[int, list[Event]]:
-        """Releases in each function, and calls of functions that release what they are given."""
-        unlocks = {name for _, _, primitive in taken.sleeps if (name := releases.release(primitive))}
-        direct: defaultdict[int, list[Event]] = defaultdict(list)
-        for function in functions:
-            for call in self.sources.calls(function):
-                if (call.name in unlocks or (not unlocks and releases.wakes(call.name))) and self._about(
-                    function, call, taken.key
-                ):
-                    direct[function].append(Event(call.at, call.name))
-        sleepers = {function for function, _, _ in taken.sleeps}
-        givers = {self.index.name(one) for one in direct if one not in sleepers and not unlocks}
-        for function in functions:
-            for call in self.sources.calls(function):
-                if call.through is None and call.name in givers:
-                    direct[function].append(Event(call.at, call.name))
-        return direct
+    def _marked(self, taken: Taken, names: Collection[str]) -> dict[int, list[Event]]:
+        """Calls of these names that are about what is taken, by the functions of its area."""
+        found = {}
+        wanted = frozenset(names)
+        for function in self._those(self.index.callers(wanted), taken.area):
+            events = [
+                Event(one.at, one.name)
+                for one in self.marks(function)
+                if one.name in wanted and taken.key in one.keys
+            ]
+            if events:
+                found[function] = events
+        return found
 
-    def _about(self, function: int, call: Call, key: str) -> bool:
-        return any(self.resources.of(function, one).key == key for one in call.arguments[:2])
+    def _those(self, functions: NDArray[np.int32], area: str | int) -> list[int]:
+        those: list[int] = functions[self._in_area(area)[functions]].tolist()
+        return those
+
+    def _calls_of(self, functions: Collection[int], area: str | int) -> Iterator[tuple[int, list[Event]]]:
+        """Who calls these functions of its own file or of others, and where."""
+        callers: defaultdict[int, set[str]] = defaultdict(set)
+        for one in functions:
+            for caller in self.graph.callers(one).tolist():
+                if not self.graph.is_slot(caller) and self._in_area(area)[caller]:
+                    callers[caller].add(self.index.name(one))
+        for caller in sorted(callers):
+            yield (
+                caller,
+                [
+                    Event(call.at, call.name)
+                    for call in self.sources.calls(caller)
+                    if call.through is None and call.name in callers[caller]
+                ],
+            )
+
+    def _gives(self, taken: Taken, unlocks: Collection[str]) -> dict[int, list[Event]]:
+        """Releases in each function, and calls of functions that wake who waits for what they are given."""
+        found = self._marked(taken, unlocks or self._wakers)
+        if not unlocks:
+            sleepers = {function for function, _, _ in taken.sleeps}
+            for function, events in self._calls_of([one for one in found if one not in sleepers], taken.area):
+                found[function] = [*found.get(function, []), *events]
+        return found
 
     def _takes(
-        self, taken: Taken, functions: Iterable[int], gives: dict[int, list[Event]]
+        self, taken: Taken, unlocks: Iterable[str], gives: Mapping[int, list[Event]]
     ) -> dict[int, list[Event]]:
-        found: defaultdict[int, list[Event]] = defaultdict(list)
+        locks = [name for unlock in unlocks for name in self._takers.get(unlock, ())]
+        found = self._marked(taken, locks)
         for function, at, primitive in taken.sleeps:
-            found[function].append(Event(at, primitive))
+            _add(found, function, [Event(at, primitive)])
         # A function that takes and does not give back takes for its caller.
-        names = {
-            self.index.name(one)
-            for one in found
-            if one not in gives or not self._unlocked_in(one, found, gives)
+        takers = {
+            one for one in found if one not in gives or not self._gives_all_back(found[one], gives[one])
         }
         for _ in range(_WRAPPERS):
-            more: set[str] = set()
-            for function in functions:
-                name = self.index.name(function)
-                if name in names:
-                    continue
-                events = [
-                    Event(call.at, call.name)
-                    for call in self.sources.calls(function)
-                    if call.through is None and call.name in names
-                ]
-                if events:
-                    known = {event.at for event in found[function]}
-                    found[function] += [event for event in events if event.at not in known]
+            more: set[int] = set()
+            for function, events in self._calls_of(takers, taken.area):
+                if function not in takers:
+                    _add(found, function, events)
                     if function not in gives:
-                        more.add(name)
-            if not more - names:
+                        more.add(function)
+            if not more:
                 break
-            names = more
-        return {function: events for function, events in found.items() if events}
+            takers = more
+        return found
 
     @staticmethod
-    def _unlocked_in(function: int, takes: dict[int, list[Event]], gives: dict[int, list[Event]]) -> bool:
+    def _gives_all_back(takes: Iterable[Event], gives: Iterable[Event]) -> bool:
         """Whether a function gives back all that it takes: its last release is behind its last taking, and it is a lock."""
-        last = max(event.at for event in gives[function])
-        return all(releases.release(event.name) is not None and event.at < last for event in takes[function])
+        last = max(event.at for event in gives)
+        return all(releases.release(event.name) is not None and event.at < last for event in takes)
 
     def _holder(self, function: int, takes: list[Event], gives: list[Event]) -> Holder | None:
-        if not gives:
-            return None
         end = max(event.at for event in gives)
         before = [event.at for event in takes if event.at < end]
         own = any(releases.wakes(event.name) for event in gives)
@@ -160,5 +231,16 @@ class Holders:
             file=self.index.path(function),
             acquired=self.sources.line(function, begin if not own else min(before, default=begin)),
             released=self.sources.line(function, end),
-            allocations=tuple(dict.fromkeys(allocations)),
+            allocations=tuple(sorted(dict.fromkeys(allocations), key=lambda one: not one.waits))[:_ASKED],
+            shared=not own and all(releases.shares(event.name) for event in takes if event.at < end),
         )
+
+
+def waits(holder: Holder) -> bool:
+    """Whether it is certain that something it asks for may wait for memory."""
+    return any(one.waits for one in holder.allocations)
+
+
+def _add(found: dict[int, list[Event]], function: int, events: Iterable[Event]) -> None:
+    known = {event.at for event in found.get(function, ())}
+    found[function] = [*found.get(function, []), *(one for one in events if one.at not in known)]

@@ -19,7 +19,7 @@ class Index:
 
     `functions` has the columns name, line, at, end, flags, file; `calls` caller, name, line; `members` caller, reached by,
     member, line, structure; `values` structure, member, name, line, file; `fields` structure, member, other structure,
-    is a pointer to a function.
+    is a pointer to a function, file.
     """
 
     def __init__(self, parts: Iterable[Part]) -> None:
@@ -32,6 +32,7 @@ class Index:
         first = np.cumsum([0, *(len(one.paths) for one in parts)], dtype=np.int32)
         self.functions[:, 5] += first[owners["functions"]]
         self.values[:, 4] += first[owners["values"]]
+        self.fields[:, 4] += first[owners["fields"]]
         self.conditions = {
             int(first[number]) + file: found
             for number, one in enumerate(parts)
@@ -76,7 +77,14 @@ class Index:
     def is_header(self, function: int) -> bool:
         return bool(self.functions[function, 4] & HEADER)
 
+    @cached_property
+    def _by_called(self) -> tuple[Array, Array]:
+        order = np.argsort(self.calls[:, 1], kind="stable")
+        return self.calls[order, 0], self.calls[order, 1]
+
     def callers(self, names: Iterable[str]) -> Array:
         """Functions that call one of these names."""
-        numbers = [self.ids[name] for name in names if name in self.ids]
-        return np.unique(self.calls[np.isin(self.calls[:, 1], numbers), 0])
+        callers, called = self._by_called
+        numbers = np.array([self.ids[name] for name in names if name in self.ids], np.int32)
+        begin, end = np.searchsorted(called, numbers), np.searchsorted(called, numbers, side="right")
+        return np.unique(np.concatenate([callers[:0], *map(callers.__getitem__, map(slice, begin, end))]))

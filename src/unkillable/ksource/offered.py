@@ -12,22 +12,24 @@ _DECLARED = re.compile(r"^(?!asmlinkage\b)(?:[A-Za-z_][\w \t*/]*?[ \t*/])?(\w+)[
 indented.  A system call is offered to programs, not to the kernel's code."""
 
 
+def is_public(path: str) -> bool:
+    """Whether a file is a header for everybody."""
+    return path.endswith(".h") and (
+        path.startswith("include/") or (path.startswith("arch/") and "/include/" in path)
+    )
+
+
 class Offered:
+    public = staticmethod(is_public)
+
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-
-    @staticmethod
-    def public(path: str) -> bool:
-        """Whether a file is a header for everybody."""
-        return path.endswith(".h") and (
-            path.startswith("include/") or (path.startswith("arch/") and "/include/" in path)
-        )
 
     @cached_property
     def _headers(self) -> dict[str, str]:
         """Name to the header that declares it, of several that in include/linux."""
         found: dict[str, str] = {}
-        paths = [path for path in self.sources.index.paths if self.public(path) and "/uapi/" not in path]
+        paths = [path for path in self.sources.index.paths if is_public(path) and "/uapi/" not in path]
         for path in sorted(paths, key=lambda path: (not path.startswith("include/linux/"), path)):
             try:
                 raw = (self.sources.tree.root / path).read_bytes().decode("latin-1")

@@ -15,8 +15,10 @@ import numpy as np
 
 from unkillable.ksource.facts import COLUMNS, Facts, Table
 
-WIDTHS = {**COLUMNS, "functions": COLUMNS["functions"] + 1, "values": COLUMNS["values"] + 1}
-"""Columns of a part's tables: functions and values have the file's number behind those of a file's."""
+_IN_FILES = ("functions", "values", "fields")
+"""Tables that have the file's number behind the columns of a file's facts."""
+WIDTHS = {name: width + (name in _IN_FILES) for name, width in COLUMNS.items()}
+"""Columns of a part's tables."""
 _NAMES = {"functions": (0,), "calls": (1,), "members": (1, 2, 4), "values": (0, 1, 2), "fields": (0, 1, 2)}
 """Columns that hold names."""
 _CALLERS = ("calls", "members")
@@ -52,7 +54,7 @@ def part(files: Sequence[tuple[str, Facts]], key: bytes = b"") -> Part:
     """Files to a part, in this order."""
     facts = [one for _, one in files]
     ids, tables, owners = join_tables(facts, [one.names for one in facts], COLUMNS)
-    for table in ("functions", "values"):
+    for table in _IN_FILES:
         tables[table] = np.concatenate([tables[table], owners[table][:, None]], axis=1)
     return Part(
         key=key,

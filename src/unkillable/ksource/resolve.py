@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unkillable.ksource.facts import HEADER, STATIC
+from unkillable.ksource.facts import HEADER, MACRO, STATIC
 from unkillable.ksource.index import Array, Index
 from unkillable.ksource.join import Numbers, join
 
@@ -29,8 +29,8 @@ class Resolver:
         self.public = np.array([_public(path) for path in index.paths] or [True], np.bool_)
         flags, self.file = index.functions[:, 4], index.functions[:, 5]
         self.names = index.functions[:, 0]
-        # A static function of a .c file cannot be meant from elsewhere.
-        self.shared = ((flags & STATIC) == 0) | ((flags & HEADER) != 0)
+        # A static function or a macro of a .c file cannot be meant from elsewhere.
+        self.shared = ((flags & (STATIC | MACRO)) == 0) | ((flags & HEADER) != 0)
 
     def pairs(self, files: Array, names: Array) -> tuple[Numbers, Numbers]:
         """For names as they are used in files: row numbers of uses, and the functions meant."""

@@ -9,14 +9,14 @@ these the ones that headers offer are the primitives; all other sleeps are sites
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from unkillable.ksource.events import Event, Events, Sleeper
 from unkillable.ksource.index import Index
-from unkillable.ksource.offered import Offered
+from unkillable.ksource.offered import Offered, is_public
 from unkillable.ksource.sources import Sources
 from unkillable.ksource.states import State, States
 from unkillable.ksource.wrappers import Wrappers
@@ -27,6 +27,8 @@ _OWN = ("fs", "mm", "block")
 """Of these the files themselves, not the directories below."""
 _SCHEDULERS = ("kernel/sched", "kernel/time", "include/linux", "block")
 """Where functions that call schedule() in their caller's state are looked for; elsewhere such a call is a preemption point."""
+_SCHEDULERS_FOUND, _SETTERS_FOUND, _OFTEN = 0.15, 0.2, 64
+"""Shares of the time at which these are found, and functions between two reports; of the rounds the first take longest."""
 _ROUNDS = 6
 """Wrappers around wrappers that are followed; down_read is the fourth."""
 
@@ -66,7 +68,11 @@ class Primitive(msgspec.Struct, frozen=True):
 
 
 class Sleeps:
-    def __init__(self, index: Index, sources: Sources) -> None:
+    def __init__(
+        self, index: Index, sources: Sources, progress: Callable[[float], None] | None = None
+    ) -> None:
+        """`progress` is called with the share (0..1) that is over."""
+        self._told = progress or (lambda _share: None)
         self.index = index
         self.sources = sources
         self.states = States(sources)
@@ -75,7 +81,9 @@ class Sleeps:
         self.wrappers = Wrappers(index, sources, self.events)
         self._known: dict[str, list[Sleeper]] = defaultdict(list)
         self._sleepers: dict[int, Sleeper] = {}
+        self._told(0)
         self._schedulers()
+        self._told(_SCHEDULERS_FOUND)
         # Who sleeps by itself is no setter, though it stores the state that it is given; what a setter is decides again who
         # sleeps.
         names = set(self.events.setters)
@@ -172,9 +180,14 @@ class Sleeps:
         """What calls nothing but one sleeper, what calls nothing but that, and so on."""
         names = set(self._known)
         handed = set(self.index.callers(self.events.handing).tolist())
-        for _ in range(_ROUNDS):
+        self._told(_SETTERS_FOUND)
+        for turn in range(_ROUNDS):
             found = {}
-            for function in sorted({*self.index.callers(names).tolist(), *handed}):
+            functions = sorted({*self.index.callers(names).tolist(), *handed})
+            for number, function in enumerate(functions):
+                if number % _OFTEN == 0:
+                    share = (turn + number / len(functions)) / _ROUNDS
+                    self._told(_SETTERS_FOUND + (1 - _SETTERS_FOUND) * share ** (1 / 3))
                 if function not in self._sleepers and self._shared(function):
                     called = [one for one in self.events.of(function) if one.kind == "sleep"]
                     if called and (
@@ -224,7 +237,7 @@ class Sleeps:
     def _header(self, function: int) -> str | None:
         """The header that offers a definition to everybody."""
         path = self.index.path(function)
-        header = path if self.offered.public(path) else self.offered.header(self.index.name(function))
+        header = path if is_public(path) else self.offered.header(self.index.name(function))
         return None if self.index.is_static(function) and header != path else header
 
     def offers(self, names: Iterable[str]) -> dict[str, list[tuple[int, str]]]:

@@ -21,7 +21,7 @@ class Sources:
     def __init__(self, tree: Tree, index: Index) -> None:
         self.tree = tree
         self.index = index
-        self.text = lru_cache(maxsize=256)(self._text)
+        self.text = lru_cache(maxsize=1024)(self._text)
         self.code = lru_cache(maxsize=20_000)(self._code)
         self.parameters = lru_cache(maxsize=20_000)(self._parameters)
         self.calls = lru_cache(maxsize=20_000)(self._calls)

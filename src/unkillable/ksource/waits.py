@@ -31,8 +31,8 @@ def waits(tree: Tree, progress: Progress | None = None) -> Waits:
     scope = [name for name in _SCOPE if (tree.root / name).is_dir()]
     index = load(tree, scope, progress=lambda share: told("reading", share))
     sources = Sources(tree, index)
-    told("looking for what sleeps", 0)
-    found = tuple(_listed(Sleeps(index, sources), sources, told))
+    sleeps = Sleeps(index, sources, lambda share: told("looking for what sleeps", share))
+    found = tuple(_listed(sleeps, sources, told))
     missing = [f"{name}: is not there" for name in _NEEDED if not (tree.root / name).exists()]
     return Waits(kernel=tree.version, primitives=found, skipped=(*missing, *tree.skipped))
 

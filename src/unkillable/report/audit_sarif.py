@@ -8,8 +8,7 @@ from urllib.parse import quote as percent_encoded
 
 import msgspec
 
-from unkillable.ksource.audit_types import Audit, Change, Site, Step
-from unkillable.ksource.compare_audits import FINDINGS
+from unkillable.ksource.audit_types import FINDINGS, Audit, Change, Site, Step
 from unkillable.report import audit_words as words
 from unkillable.report.plain import clean, cut
 
@@ -129,6 +128,8 @@ def _result(site: Site, change: Change | None, audit: Audit, rules: Sequence[str
 def _message(site: Site, change: Change | None, audit: Audit) -> str:
     text = f"{site.function} sleeps in {words.waits(site)}."
     text += f" {words.MEANING[site.rank]}"
+    if site.missing:
+        text += f" Not red: {words.missing(site)}."
     first = words.first_entry(site, audit.entries)
     if first:
         text += f" Reached from {first}."

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from unkillable.ksource.audit_types import Audit, Change, Convention, EntryPoint, Holder, Site
-from unkillable.ksource.compare_audits import FINDINGS, worse
+from unkillable.ksource.audit_types import FINDINGS, Audit, Change, Convention, EntryPoint, Holder, Site
+from unkillable.ksource.compare_audits import worse
 from unkillable.report import audit_words as words
 from unkillable.report.plain import clean, cut, width, wrap
 from unkillable.report.text import Style, plain_style
 
 __all__ = ["render"]
 
-_FINDINGS, _CHANGES, _HOLDERS, _ALLOCATIONS, _SKIPPED = 100, 60, 3, 3, 5
+_FINDINGS, _CHANGES, _HOLDERS, _ALLOCATIONS, _SKIPPED = 30, 60, 3, 3, 5
 """Most of each without `full`."""
 _LONGEST = 400
 """Characters of an expression of the source."""
@@ -94,6 +94,8 @@ def _site(
             indent,
         )
     lines += _holders(one.holders, indent, wide, full)
+    if one.missing:
+        lines += wrap(f"not red: {words.missing(one)}", f"{indent}  ", wide, indent)
     if one.convention is not None:
         lines += wrap(_convention(one.convention), f"{indent}  ", wide, indent)
     return lines

@@ -16,13 +16,21 @@ TITLE = {
     "grey": "Not reached, or not known",
 }
 MEANING = {
-    "red": "SIGKILL does not wake the task, and code that holds what it waits for may wait for memory: the memory that "
-    "the killed task would free.",
-    "amber": "SIGKILL does not wake the task; no holder was found that may wait for memory.",
+    "red": "SIGKILL does not wake the task, a page fault leads there, and code that holds what it waits for may wait for "
+    "memory: the memory that the killed task would free.",
+    "amber": "SIGKILL does not wake the task; something else is missing, as each says.",
     "green": "SIGKILL wakes the task.",
     "grey": "No entry leads there, or the state in which the task sleeps could not be read.",
 }
 """Of each of audit_types.RANKS."""
+
+MISSING = {
+    "alone": "the holders found share it with whom waits, unless a third waits to have it alone",
+    "flags": "whether a holder waits for memory, its caller says",
+    "fault": "no page fault leads there",
+    "holder": "no holder was found that may wait for memory",
+}
+"""Of each of audit_types.MISSING."""
 
 KIND = {
     "lock": "a lock",
@@ -139,8 +147,14 @@ def first_entry(site: Site, entries: Sequence[EntryPoint]) -> str:
     return names.get(site.entries[0], site.entries[0]) if site.entries else ""
 
 
+def missing(site: Site) -> str:
+    """Why it is not red: no page fault leads there."""
+    return "; ".join(MISSING[one] for one in site.missing)
+
+
 def held(holder: Holder) -> str:
-    return f"{holder.function} ({holder.file}:{holder.acquired}-{holder.released})"
+    beside = ", beside other readers" if holder.shared else ""
+    return f"{holder.function} ({holder.file}:{holder.acquired}-{holder.released}){beside}"
 
 
 _WAITS = {
@@ -170,6 +184,8 @@ def coverage(audit: Audit) -> str:
     text = f"{read.files:,} files, {read.functions:,} functions and {read.calls:,} calls read in {read.seconds:.1f} s"
     if audit.configuration:
         text += f"; without what {cut(audit.configuration, _NAME)} leaves out"
+    else:
+        text += "; without a configuration, as if CONFIG_MMU were set"
     if read.unknown_pointers:
         text += f". {count(read.unknown_pointers, 'call')} through pointers with unknown targets: what only they reach is missing"
     return f"{text}."

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from markupsafe import Markup
 
-from unkillable.ksource.audit_types import RANKS, Audit, Site
-from unkillable.ksource.compare_audits import FINDINGS, worse
+from unkillable.ksource.audit_types import FINDINGS, RANKS, Audit, Site
+from unkillable.ksource.compare_audits import worse
 from unkillable.report import audit_words as words
 from unkillable.report.audit_html.excerpts import BEFORE, Excerpts, excerpts
 from unkillable.report.html.templates import fill, style
