@@ -9,7 +9,7 @@ position p;
  ... when any
  actor@p = squashfs_page_actor_init_special(...);
 
-@@
+@leave@
 identifier locked.actor, out;
 position locked.p;
 @@
@@ -17,3 +17,16 @@ position locked.p;
  if (actor == NULL)
 -	goto out;
 +	goto mark_errored;
+
+@other@
+identifier leave.out;
+@@
+ goto out;
+
+// Nobody else went there.
+@depends on leave && !other@
+identifier leave.out;
+expression page;
+@@
+-out:
+ kfree(page);
