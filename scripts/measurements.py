@@ -3,8 +3,9 @@
     python scripts/measurements.py          write them
     python scripts/measurements.py --check  exit with 1 if they are not what the runs say
 
-It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and `<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing
-is fetched or run: `unkillable compare` makes the runs.
+It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and
+`<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing is fetched or run: `unkillable compare` makes
+the runs.
 """
 
 from __future__ import annotations
