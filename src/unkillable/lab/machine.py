@@ -17,7 +17,7 @@ from unkillable.errors import UserError
 from unkillable.lab.qemu import Files
 
 if TYPE_CHECKING:
-    from qemu.qmp import QMPClient
+    from qemu.qmp import ConnectError, QMPClient
 
 LINE = 65536
 """Bytes of a line on the watcher's port; a longer one is not the watcher's."""
@@ -68,10 +68,9 @@ class Machine:
                 *guard, *self.argv,
                 stdin=asyncio.subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
             )  # fmt: skip
-        client = QMPClient("unkillable")
         try:
             await self._opened(self.files.qmp)
-            await client.connect(str(self.files.qmp))
+            client = await self._connected(QMPClient, ConnectError)
             self._qmp = client
             self._tasks.append(asyncio.create_task(self._events(client)))
             for path in (self.files.watch, self.files.console):
@@ -84,8 +83,25 @@ class Machine:
             ConnectError,
             OSError,
         ) as error:  # it opens its sockets before it looks at all of its arguments
-            await asyncio.wait_for(self.process.wait(), _STARTS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), _STARTS)
             raise UserError(f"QEMU did not start: {self.complaint() or error}") from error
+
+    async def _connected(self, make: type[QMPClient], refused: type[ConnectError]) -> QMPClient:
+        """A connection to QMP.  The socket's file is there before QEMU listens (bind, then listen), on a busy host long
+        before; the other ports listen once this one answers."""
+        deadline = time.monotonic() + _STARTS
+        while True:
+            client = make("unkillable")
+            try:
+                await client.connect(str(self.files.qmp))
+            except refused as error:
+                early = isinstance(error.exc, ConnectionRefusedError) and self.running
+                if not early or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return client
 
     async def _opened(self, path: Path) -> None:
         deadline = time.monotonic() + _STARTS
