@@ -256,8 +256,9 @@ static int do_look(int count, char **words)
 	cpu = (int64_t)(user + system) * (1000000000 / sysconf(_SC_CLK_TCK));
 	read_proc(one->pid, "stack", text, sizeof(text));
 	functions(text, names, sizeof(names));
-	say("\"ev\":\"look\",\"who\":\"%s\",\"state\":\"%c\",\"cpu\":" SECONDS ",\"stack\":\"%s\"", one->who, state,
-	    SECONDS_OF(cpu), names);
+	/* An empty stack is that of a task that has just run, or of a kernel that shows none. */
+	say("\"ev\":\"look\",\"who\":\"%s\",\"state\":\"%c\",\"cpu\":" SECONDS ",\"stacks\":%s,\"stack\":\"%s\"", one->who,
+	    state, SECONDS_OF(cpu), access("/proc/self/stack", R_OK) == 0 ? "true" : "false", names);
 	return 0;
 }
 

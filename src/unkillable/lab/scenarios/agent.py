@@ -38,6 +38,8 @@ class Line(msgspec.Struct, frozen=True):
     left: int = -1
     state: str = "?"
     stack: str = ""
+    stacks: bool = False
+    """Whether the kernel shows stacks at all (CONFIG_STACKTRACE)."""
     text: str = ""
 
 

@@ -113,7 +113,8 @@ class Play:
         except UserError:  # it ended meanwhile
             return None
         self._cpu[who] = line.cpu
-        self._stacks.setdefault(who, tuple(line.stack.split()))
+        if line.stack:
+            self._stacks.setdefault(who, tuple(line.stack.split()))
         return line
 
     async def waits(self, who: str, *functions: str) -> bool:
@@ -124,7 +125,7 @@ class Play:
             if line is None:
                 return False
             stack = tuple(line.stack.split())
-            asleep = any(name in functions for name in stack) if stack else line.state == "D"
+            asleep = any(name in functions for name in stack) if line.stacks else line.state == "D"
             if asleep and line.state in "DS":
                 self._stacks[who] = stack
                 return True
