@@ -189,6 +189,9 @@ def test_squashfs_of_linux(version: str) -> None:
     places = {(one.file.rpartition("/")[2], one.line) for one in fault}
     assert places == SQUASHFS[version]
     assert all(one.killable is False for one in fault)
+    # Who reads a block in waits for the disk alone; everybody else may wait for who waits for memory.
+    assert {one.rank for one in fault if one.file == "fs/squashfs/block.c"} == {"amber"}
+    assert {one.rank for one in fault if one.file != "fs/squashfs/block.c"} == {"red"}
     for one in fault:
         assert one.path[0].function == "filemap_fault"
         assert one.path[-1].function == one.function

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ksource.kernel import write
@@ -160,6 +160,91 @@ def test_path_has_the_lines_of_the_calls(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+CALLBACKS = """\
+static int filler(struct file *file)
+{
+	return sleeps_here(file);
+}
+static int other(struct file *file)
+{
+	return 0;
+}
+int direct(int (*run)(struct file *), struct file *file)
+{
+	return run(file);
+}
+int pointed(struct file *file, act_f *act, int mode)
+{
+	return (*act)(file, mode);
+}
+int passes_on(struct file *file, int (*run)(struct file *))
+{
+	return direct(run, file);
+}
+int stores(struct work *work, int (*run)(struct file *))
+{
+	work->run = run;
+	queue(work);
+}
+static int does(struct args *args)
+{
+	act_f *act = args->act;
+
+	return act(args->file);
+}
+int keeps(struct file *file, act_f act)
+{
+	struct args args = {
+		.file = file,
+		.act = act,
+	};
+
+	return does(&args);
+}
+int keeps_later(struct file *file, act_f act)
+{
+	struct args args;
+
+	args.act = act;
+	return does(&args);
+}
+#define each(list, run) do { run(list); } while (0)
+int a(struct file *file) { return direct(filler, file); }
+int b(struct file *file) { return pointed(file, filler, 0); }
+int c(struct file *file) { return passes_on(get(file, 1), filler); }
+int d(struct file *file) { return keeps(file, filler); }
+int e(struct file *file) { return keeps_later(file, filler); }
+int f(struct file *file) { each(file, filler); }
+int g(struct work *work) { return stores(work, filler); }
+int h(struct file *file) { return direct(other, file); }
+int i(struct file *file) { return pointed(filler, other, 0); }
+int j(struct file *file) { int (*filler)(struct file *) = 0; return direct(filler, file); }
+"""
+
+
+def test_a_function_that_is_handed_on_is_called_by_who_hands_it(tmp_path: Path) -> None:
+    found = graph(tmp_path, {"mm/m.c": CALLBACKS})
+    for one in "abcdef":
+        assert ways(found, one, "filler") == [[one, "filler"]], one
+    for one in "ghij":
+        assert ways(found, one, "filler") == [], one
+    (node,) = found.index.defined("filler").tolist()
+    reach = found.reach(found.index.defined("a").tolist())
+    line = CALLBACKS[: CALLBACKS.index("int a(")].count("\n") + 1
+    assert [step.line for step in reach.path(node)] == [0, line]
+
+
+def test_a_parameter_is_not_the_function_of_its_name(tmp_path: Path) -> None:
+    files = {
+        "mm/m.c": CALLBACKS,
+        "mm/run.c": "int run(void)\n{\n\treturn 0;\n}\nint act(void)\n{\n\treturn 0;\n}\n",
+    }
+    found = graph(tmp_path, files)
+    for one in ("direct", "pointed", "does", "keeps"):
+        assert ways(found, one, "run") == []
+        assert ways(found, one, "act") == []
+
+
 def test_a_macro_of_a_c_file_is_not_meant_elsewhere(tmp_path: Path) -> None:
     files = {
         "lib/l.c": "#define get(x) own(x)\nint a(void)\n{\n\treturn get(1);\n}\nint own(int x)\n{\n\treturn 0;\n}\n",
@@ -176,6 +261,7 @@ def test_nothing_was_read(tmp_path: Path) -> None:
     assert not found.reach([]).depth.size
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 5), max_size=30),
     st.lists(st.integers(0, 5), max_size=30),
@@ -195,6 +281,7 @@ def bodies(calls: list[tuple[int, int]]) -> str:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=30))
 def test_paths_are_shortest(calls: list[tuple[int, int]]) -> None:
     found = Graph(Index([part([("mm/m.c", extract(bodies(calls).encode(), header=False))])]))

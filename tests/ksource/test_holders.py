@@ -280,3 +280,18 @@ def test_flags_that_do_not_wait_are_not_looked_behind(make) -> None:
     )
     holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
     assert holders.find(Taken("pool.guard", "fs/a", sleeps(holders, "mutex_lock"))) == ()
+
+
+def test_who_takes_for_a_caller_has_it_to_its_own_end(make) -> None:
+    code = QUEUED.replace("return pool->slots;", "fill();\n\treturn pool->slots;").replace(
+        "\tfill();\n\tput", "\tput"
+    )
+    holders = make({"fs/a/a.h": POOL, "fs/a/a.c": code})
+    (holder,) = holders.find(Taken("pool.queue", "fs/a", sleeps(holders, "sleep_until")))
+    assert (holder.function, holder.acquired, holder.released) == ("take", 3, 6)
+    assert [(one.function, one.call) for one in holder.allocations] == [("deep", "page_of(GFP_NOIO)")]
+    nobody_gives = code.replace("take_first(pool);", "other(pool);")
+    assert (
+        make({"fs/a/a.c": nobody_gives}).find(Taken("pool.queue", "fs/a", sleeps(holders, "sleep_until")))
+        == ()
+    )

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from unkillable.ksource.audit_types import Allocation, Step
 from unkillable.ksource.calls import Call
+from unkillable.ksource.facts import ASKS
 from unkillable.ksource.gfp import PASSED, Flags
 from unkillable.ksource.graph import Graph
 from unkillable.ksource.sources import Sources
 
-_DEEPEST = 5
+_DEEPEST = 6
 """Calls that are followed below the holder's own."""
 _MOST = 4
 """Allocations that are told of one call, the nearest."""
@@ -50,7 +51,11 @@ class Allocations:
             direct = self._flagged(function, call)
             return (direct,) if direct is not None else ()
         found: list[Allocation] = []
-        for target in self.targets(function).get((call.name, call.through is not None), ()):
+        targets = self.targets(function)
+        meant = [*targets.get((call.name, call.through is not None), ())]
+        for one in call.arguments:  # a function that the called one calls
+            meant += targets.get((one, False), ())
+        for target in meant:
             found += self.below(target, self._area(function))
         return tuple(found[:_MOST])
 
@@ -135,7 +140,7 @@ class Allocations:
 
     def _own(self, node: int) -> tuple[Allocation, ...]:
         """Allocations with flags of its own in a function."""
-        if not _DECIDED.search(self.sources.code(node)):
+        if not self.index.functions[node, 4] & ASKS:
             return ()
         found = [self._flagged(node, call) for call in self.sources.calls(node)]
         return tuple(one for one in found if one is not None)
@@ -176,7 +181,7 @@ class Allocations:
 
 
 _DECIDED = re.compile(r"GFP_|_gfp_mask\s*\(|mapping_gfp|_gfp\s*\(")
-_FREES = re.compile(r"(?:^|_|[a-z])free(?:_|$|d$)|^kfree|^vfree")
+_FREES = re.compile(r"(?:^|_|[a-z])free(?:_|$|d$)|^kfree|^vfree|release_(?:folio|page)")
 """What gives memory back; that it may ask for a little to do so (7.3's slab_free_hook) is not what a holder waits for."""
 _MASK = re.compile(
     r"(?:^|_)(?:gfp|mask|set_gfp|might|readahead_gfp|gfpflags|gfp_allowed)(?:_|$)|^fs_reclaim|^ALLOC_"

@@ -63,6 +63,11 @@ def _reduced(index: Index, tree: Tree, files: Mask, ranges: Mapping[int, Ranges]
         rows = again.rows(getattr(index, name), functions, line, pattern)
         rows[:, 0] = new_function[rows[:, 0]]
         setattr(result, name, rows)
+    handed = index.handed[functions[index.handed[:, 0]]]
+    everything = np.ones(len(index.paths), np.bool_)
+    handed = handed[_kept(index.functions[handed[:, 0], 5], handed[:, 4], everything, ranges)]
+    handed[:, 0] = new_function[handed[:, 0]]
+    result.handed = handed
     values = _kept(index.values[:, 4], index.values[:, 2 + 1], files, ranges)
     result.values = index.values[values]
     result.values[:, 4] = new_file[result.values[:, 4]]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from unkillable.ksource import blocks
+from unkillable.ksource import blocks, handed
 from unkillable.ksource.blocks import Block
-from unkillable.ksource.facts import HANDED, HEADER, MACRO, STATIC, Facts
+from unkillable.ksource.facts import ASKS, HANDED, HEADER, MACRO, STATIC, Facts
 from unkillable.ksource.text import Text
 
 # Backwards, from the parenthesis: a literal is found at once, and a word before it need not be tried at each of its letters.
@@ -19,6 +19,8 @@ _KEYWORDS = frozenset(
     "__alignof__ asm __asm__ volatile __attribute__ struct union enum const void int long char unsigned u8 u16 u32 u64 bool".split()
 )
 _VALUE = re.compile(r"(?:\.|->)\s*+(\w++)(?:\[\w*\])?\s*+=\s*+&?\s*+([A-Za-z_]\w*+)\s*+(?:[,;}]|\Z)")
+_LOADED = re.compile(r";\s*+(\w++)\s*+(?:>-|\.)\s*+(\w++)(?:\s*+(?:>-|\.)\s*+\w++)*+\s*+=\s*+(\w++)")
+"""A variable that is a member, backwards: get_block_t *get_block = args->get_block;"""
 _DECLARED = re.compile(r"\bstruct\s+(\w+)[\s*]+(?:const\s+|__\w+\s+)*+(\w+)")
 _POINTER = re.compile(r"\(\s*+\*\s*+(?:const\s+)?(\w++)\s*+(?:\[\w*\])?\)\s*+\(")
 _DEFINE = re.compile(r"\s*+(\w++)(\()?")
@@ -29,7 +31,7 @@ _SKIP = re.compile(rb"[{]|#[ \t]*define[ \t]+\w+(?:\(|[ \t]+[A-Za-z_])")
 def extract(source: bytes, header: bool) -> Facts:
     """Everything that is looked for in one file."""
     if not _SKIP.search(source):
-        return Facts((), b"", b"", b"", b"", b"", ())
+        return Facts((), b"", b"", b"", b"", b"", b"", ())
     return _Extraction(Text(source), header).facts()
 
 
@@ -43,6 +45,7 @@ class _Extraction:
         self.members: list[tuple[int, int, int, int, int]] = []
         self.values: list[tuple[int, int, int, int]] = []
         self.fields: list[tuple[int, int, int, int]] = []
+        self.handed: list[tuple[int, int, int, int, int]] = []
 
     def facts(self) -> Facts:
         for block in blocks.blocks(self.text):
@@ -57,6 +60,7 @@ class _Extraction:
             members=_packed(self.members),
             values=_packed(self.values),
             fields=_packed(self.fields),
+            handed=_packed(self.handed),
             conditions=self._conditions(),
         )
 
@@ -66,7 +70,13 @@ class _Extraction:
     def _places(self) -> None:
         """Offsets to lines, all of a table at once."""
         starts = self.text.starts
-        for table, column in ((self.calls, 2), (self.members, 3), (self.values, 3), (self.functions, 1)):
+        for table, column in (
+            (self.calls, 2),
+            (self.members, 3),
+            (self.values, 3),
+            (self.functions, 1),
+            (self.handed, 4),
+        ):
             if table:
                 lines = np.searchsorted(starts, [row[column] for row in table], side="right") + 1
                 table[:] = [
@@ -79,7 +89,8 @@ class _Extraction:
         if head is not None:
             static = STATIC if "static" in block.head.split() else 0
             end = min(block.close + 1, len(self.text.code))
-            self._function(head.name, block.at + head.at, block.at, end, static | self.flags)
+            asks = _asks(self.text.code, block.open, end)
+            self._function(head.name, block.at + head.at, block.at, end, static | asks | self.flags)
             self._body(block, head.parameters)
             return
         tag = blocks.type_name(block.head)
@@ -95,17 +106,29 @@ class _Extraction:
 
     def _body(self, block: Block, parameters: str) -> None:
         code = self.text.code[block.open : block.close]
+        backwards = code[::-1]
         declared: dict[str, str] | None = None
         row, end = len(self.functions) - 1, block.close
         plain: dict[str, int] = {}
         through: dict[tuple[str, str], int] = {}
-        for match in _CALL.finditer(code[::-1]):
+        for match in _CALL.finditer(backwards):
             name, reached = match[1][::-1], match[2]
             if reached is not None or match[0][-1] in ".>-":
                 through[(reached[::-1] if reached else "", name)] = end - match.end(1)
             elif name not in _KEYWORDS:
                 plain[name] = end - match.end(1)
-        self.calls += [(row, self._name(name), at) for name, at in plain.items()]
+        if any(f"{name} =" in code for name in plain):
+            for member, reached, variable in _LOADED.findall(backwards):
+                if variable[::-1] in plain:
+                    through[reached[::-1], member[::-1]] = plain.pop(variable[::-1])
+        given = handed.pointers(parameters)
+        if given:
+            plain |= dict.fromkeys(sorted(handed.called(code, given) - plain.keys()), block.open)
+        named = {name: f"{HANDED}{position}" for name, position in given.items()}
+        self.calls += [(row, self._name(named.get(name, name)), at) for name, at in plain.items()]
+        for to, position, name, at in handed.handed(code, backwards, given):
+            handed_on = self._name(named.get(name, name))
+            self.handed.append((row, self._name(to), position, handed_on, block.open + at))
         if through:
             declared = {name: kind for kind, name in _DECLARED.findall(f"{parameters};{code}")}
             for (reached, name), at in through.items():
@@ -135,20 +158,21 @@ class _Extraction:
         if not match[2]:
             alias = _ALIAS.match(rest, match.end(1))
             if alias:
-                self._function(match[1], at, at, at + len(rest), MACRO | self.flags)
+                self._function(match[1], at, at, at + len(rest), MACRO | _asks(rest) | self.flags)
                 self.calls.append((len(self.functions) - 1, self._name(alias[1]), at))
             return
         close = rest.find(")", match.end())
         body = rest[close + 1 :] if close >= 0 else ""
-        self._function(match[1], at, at, at + len(rest), MACRO | self.flags)
+        self._function(match[1], at, at, at + len(rest), MACRO | _asks(rest) | self.flags)
         row = len(self.functions) - 1
-        parameters = {one.strip() for one in rest[match.end() : close].split(",")}
+        parameters = [one.strip() for one in rest[match.end() : close].split(",")]
         for call in dict.fromkeys(_CALL.findall(body[::-1])):
             name = call[0][::-1]
             if call[1]:
                 self.members.append((row, self._name(call[1][::-1]), self._name(name), at, 0))
             elif name in parameters:
                 self.calls.append((row, self._name(HANDED), at))
+                self.calls.append((row, self._name(f"{HANDED}{parameters.index(name)}"), at))
             elif name not in _KEYWORDS:
                 self.calls.append((row, self._name(name), at))
 
@@ -156,6 +180,10 @@ class _Extraction:
         if not any("CONFIG_" in one.rest for one in self.text.conditions):
             return ()
         return tuple((self.text.line(one.at), one.name, one.rest.strip()) for one in self.text.conditions)
+
+
+def _asks(code: str, begin: int = 0, end: int | None = None) -> int:
+    return ASKS if code.find("GFP_", begin, end) >= 0 or code.find("gfp", begin, end) >= 0 else 0
 
 
 def _packed(rows: Iterable[tuple[int, ...]]) -> bytes:

@@ -11,9 +11,12 @@ STATIC = 1
 MACRO = 2
 """#define name(...), or another name for one thing: #define name other."""
 HANDED = "()"
-"""The name that stands for a macro's own parameter, called as a function: what that is, its caller says."""
+"""The name that stands for a macro's own parameter, called as a function: what that is, its caller says.  With a number behind
+it, as in "()2", it is a function's own parameter at that position, the first is 0."""
 HEADER = 4
 """Defined in a header."""
+ASKS = 8
+"""Flags of memory requests are written in it."""
 
 Table = NDArray[np.int32]
 
@@ -34,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     fields: bytes
     """Members of structures: structure, member, name of the structure that it points to or is (0 for another type), 1 if
     it is a pointer to a function."""
+    handed: bytes
+    """Functions that are arguments: caller's row, name of the called (or structure.member), position, name handed, line."""
     conditions: tuple[tuple[int, str, str], ...]
     """Line, directive and expression of #if to #endif, where a CONFIG_ symbol occurs in the file's; else empty."""
 
@@ -42,5 +47,5 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
         return np.frombuffer(getattr(self, which), np.int32).reshape(-1, COLUMNS[which])
 
 
-COLUMNS = {"functions": 5, "calls": 3, "members": 5, "values": 4, "fields": 4}
+COLUMNS = {"functions": 5, "calls": 3, "members": 5, "values": 4, "fields": 4, "handed": 5}
 """Tables and the number of their columns."""

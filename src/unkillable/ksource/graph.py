@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unkillable.ksource import callbacks
 from unkillable.ksource.index import Index
 from unkillable.ksource.join import Numbers, join, pair
 from unkillable.ksource.resolve import Resolver
@@ -41,7 +42,9 @@ class Graph:
         """Structure and member, as one number."""
         self.unknown = 0
         """Calls through pointers whose structure is not known."""
-        edges = np.concatenate([self._calls(), self._through(), self._stored()])
+        edges = np.concatenate(
+            [self._calls(), self._through(), self._stored(), callbacks.edges(index, self._resolver)]
+        )
         nodes = self.count + len(self.slots)
         edges = edges[np.argsort(pair(edges[:, 0], edges[:, 1], nodes), kind="stable")]
         self.targets, self.lines = edges[:, 1].copy(), edges[:, 2].copy()

@@ -79,16 +79,15 @@ class Holders:
     def find(self, taken: Taken) -> tuple[Holder, ...]:
         """Holders that allocate: those whose allocations certainly wait first, of these the ones near a sleeper."""
         unlocks = {name for _, _, primitive in taken.sleeps if (name := releases.release(primitive))}
-        unlocks |= {
-            one
-            for one in self._takers
-            if one not in unlocks and releases.family(one) in map(releases.family, unlocks)
-        }
+        unlocks = {one for name in unlocks for one in (name, *self._families.get(releases.family(name), ()))}
         gives = self._gives(taken, unlocks)
         if not gives:
             return ()
         takes = self._takes(taken, unlocks, gives)
-        made = (self._holder(one, takes.get(one, []), gives[one]) for one in sorted(gives))
+        made = [
+            *(self._holder(one, takes.get(one, []), gives[one]) for one in sorted(gives)),
+            *(self._taker(one, takes[one]) for one in self._for_callers(takes, gives)),
+        ]
         found = [one for one in made if one is not None]
         folders = {self.index.path(function).rpartition("/")[0] for function, _, _ in taken.sleeps}
         found.sort(key=lambda one: self._order(one, folders))
@@ -119,6 +118,14 @@ class Holders:
             release = releases.release(name)
             if release is not None:
                 found[release].append(name)
+        return found
+
+    @cached_property
+    def _families(self) -> Mapping[str, Collection[str]]:
+        """Calls that give back the same, shared or not."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self._takers:
+            found[releases.family(name)].append(name)
         return found
 
     @cached_property
@@ -164,14 +171,13 @@ class Holders:
                 if not self.graph.is_slot(caller) and self._in_area(area)[caller]:
                     callers[caller].add(self.index.name(one))
         for caller in sorted(callers):
-            yield (
-                caller,
-                [
-                    Event(call.at, call.name)
-                    for call in self.sources.calls(caller)
-                    if call.through is None and call.name in callers[caller]
-                ],
-            )
+            events = [
+                Event(call.at, call.name)
+                for call in self.sources.calls(caller)
+                if call.through is None and call.name in callers[caller]
+            ]
+            if events:  # else it hands one of them on
+                yield caller, events
 
     def _gives(self, taken: Taken, unlocks: Collection[str]) -> dict[int, list[Event]]:
         """Releases in each function, and calls of functions that wake who waits for what they are given."""
@@ -219,7 +225,39 @@ class Holders:
             return None
         # Who wakes has it from the beginning; who also sleeps for it can come round to the waking again.
         begin = self.sources.span(function)[0] if own else min(before)
-        skipped = {event.at for event in (*takes, *gives)}
+        first = begin if not own else min(before, default=begin)
+        shared = not own and all(releases.shares(event.name) for event in takes if event.at < end)
+        return self._between(function, begin, end, (*takes, *gives), (first, end), shared)
+
+    def _for_callers(self, takes: Mapping[int, list[Event]], gives: Collection[int]) -> list[int]:
+        """Functions that take for a caller that gives back, or for one that takes for such a caller."""
+        found: set[int] = set()
+        for _ in range(_WRAPPERS):
+            found |= {
+                one
+                for one in takes
+                if one not in gives
+                and any(caller in gives or caller in found for caller in self.graph.callers(one).tolist())
+            }
+        return sorted(found)
+
+    def _taker(self, function: int, takes: list[Event]) -> Holder | None:
+        """Who takes for a caller has it to its own end: squashfs_cache_get() fills what it waited for."""
+        begin, end = min(event.at for event in takes), self.sources.span(function)[1]
+        shared = all(releases.shares(event.name) for event in takes)
+        return self._between(function, begin, end, takes, (begin, end - 1), shared)
+
+    def _between(
+        self,
+        function: int,
+        begin: int,
+        end: int,
+        events: Iterable[Event],
+        told: tuple[int, int],
+        shared: bool,
+    ) -> Holder | None:
+        """What a function asks for between two offsets, if it does; `told` are those that are told."""
+        skipped = {event.at for event in events}
         allocations: list[Allocation] = []
         for call in self.sources.calls(function):
             if begin < call.at < end and call.at not in skipped:
@@ -229,10 +267,10 @@ class Holders:
         return Holder(
             function=self.index.name(function),
             file=self.index.path(function),
-            acquired=self.sources.line(function, begin if not own else min(before, default=begin)),
-            released=self.sources.line(function, end),
+            acquired=self.sources.line(function, told[0]),
+            released=self.sources.line(function, told[1]),
             allocations=tuple(sorted(dict.fromkeys(allocations), key=lambda one: not one.waits))[:_ASKED],
-            shared=not own and all(releases.shares(event.name) for event in takes if event.at < end),
+            shared=shared,
         )
 
 

@@ -19,7 +19,7 @@ class Index:
 
     `functions` has the columns name, line, at, end, flags, file; `calls` caller, name, line; `members` caller, reached by,
     member, line, structure; `values` structure, member, name, line, file; `fields` structure, member, other structure,
-    is a pointer to a function, file.
+    is a pointer to a function, file; `handed` caller, called, position, name, line.
     """
 
     def __init__(self, parts: Iterable[Part]) -> None:
@@ -28,7 +28,7 @@ class Index:
         self.paths = [path for one in parts for path in one.paths]
         self.ids, tables, owners = join_tables(parts, names, WIDTHS)
         self.functions, self.calls, self.members = tables["functions"], tables["calls"], tables["members"]
-        self.values, self.fields = tables["values"], tables["fields"]
+        self.values, self.fields, self.handed = tables["values"], tables["fields"], tables["handed"]
         first = np.cumsum([0, *(len(one.paths) for one in parts)], dtype=np.int32)
         self.functions[:, 5] += first[owners["functions"]]
         self.values[:, 4] += first[owners["values"]]

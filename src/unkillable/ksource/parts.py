@@ -19,9 +19,16 @@ _IN_FILES = ("functions", "values", "fields")
 """Tables that have the file's number behind the columns of a file's facts."""
 WIDTHS = {name: width + (name in _IN_FILES) for name, width in COLUMNS.items()}
 """Columns of a part's tables."""
-_NAMES = {"functions": (0,), "calls": (1,), "members": (1, 2, 4), "values": (0, 1, 2), "fields": (0, 1, 2)}
+_NAMES = {
+    "functions": (0,),
+    "calls": (1,),
+    "members": (1, 2, 4),
+    "values": (0, 1, 2),
+    "fields": (0, 1, 2),
+    "handed": (1, 3),
+}
 """Columns that hold names."""
-_CALLERS = ("calls", "members")
+_CALLERS = ("calls", "members", "handed")
 """Tables whose first column is a row of the functions."""
 
 
@@ -38,6 +45,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     members: bytes
     values: bytes
     fields: bytes
+    handed: bytes
     conditions: Mapping[int, tuple[tuple[int, str, str], ...]]
     """By the number of the file."""
 
@@ -65,6 +73,7 @@ def part(files: Sequence[tuple[str, Facts]], key: bytes = b"") -> Part:
         members=tables["members"].tobytes(),
         values=tables["values"].tobytes(),
         fields=tables["fields"].tobytes(),
+        handed=tables["handed"].tobytes(),
         conditions={number: one.conditions for number, one in enumerate(facts) if one.conditions},
     )
 
