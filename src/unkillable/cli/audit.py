@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unkillable import __version__
-from unkillable.cli.given import Style, check_targets, emit
+from unkillable.cli.given import Style, check_targets, emit, format_option
 from unkillable.cli.output import write_file
 from unkillable.cli.source import SourceProgress, need_numpy
 from unkillable.errors import UserError
@@ -53,9 +53,7 @@ Examples:
 @click.option("--against", metavar="TREE2", help="Show what is other than in that tree.")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings that this file accepts.")
 @click.option("--write-baseline", metavar="FILE", help="Write a file that accepts every finding.")
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What to print."
-)
+@format_option(*FORMATS)
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
 @click.option("--html", metavar="FILE", help="Also write the HTML report (one self-contained file).")
 @click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from unkillable.cli.given import format_option
 from unkillable.cli.output import forget_output, painter, wants_colour, write_file
 from unkillable.errors import UserError
 from unkillable.report.plain import clean
@@ -34,9 +35,7 @@ Examples:
 
 @click.command(name="diagnose", epilog=EPILOG)
 @click.argument("paths", nargs=-1, metavar="[LOG]...")
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What to print."
-)
+@format_option(*FORMATS)
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
 @click.option("--html", metavar="FILE", help="Also write the HTML report (one self-contained file).")
 @click.option(

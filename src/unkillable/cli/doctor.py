@@ -11,6 +11,7 @@ from collections.abc import Callable
 import click
 import msgspec
 
+from unkillable.cli.given import format_option
 from unkillable.lab.arch import ARCHES
 
 
@@ -121,14 +122,7 @@ def present(tool: Tool) -> bool:
 
 
 @click.command(name="doctor", epilog="Example: unkillable doctor")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@format_option("text", "json")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything is missing.")
 def command(form: str, exit_code: bool) -> None:
     """Show what optional tools are missing on this machine, what each is for and how to install it."""

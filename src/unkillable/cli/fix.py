@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unkillable import __version__
-from unkillable.cli.given import emit
+from unkillable.cli.given import emit, format_option
 from unkillable.cli.source import need_numpy
 from unkillable.errors import UserError
 
@@ -75,14 +75,7 @@ Examples:
     is_flag=True,
     help="Instead: what helps without a patch, the best first.  TREE may be a release, such as 6.1.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="What to print.",
-)
+@format_option("text", "json")
 def command(**given: Any) -> None:
     """Make the patches that this kernel needs: a killed task no longer waits for squashfs, no task gets another's error, and
     whoever reads does not wait for memory that only a kill can free.
@@ -95,13 +88,13 @@ def command(**given: Any) -> None:
         return
     from unkillable.proof.types import Fix
     from unkillable.remedies import applying, output, series
-    from unkillable.remedies.author import author
+    from unkillable.remedies.author import NOBODY, author
 
     tree = Path(given["tree"])
     folder = Path(given["folder"]) if given["folder"] else None
     if folder is not None:
         output.check(folder, given["force"])
-    signer = author(given["told"], tree if tree.is_dir() else Path())
+    signer = NOBODY if _only_shown(given) else author(given["told"], tree if tree.is_dir() else Path())
     made = series.make(tree, signer, given["variant"])
     check = _checked(tree, made, signer, given["arch"]) if given["check"] and made.patches else None
     if given["apply"] and made.patches:
@@ -120,6 +113,12 @@ def command(**given: Any) -> None:
     emit(None, lambda paint: _rendered(fix, given["form"], paint))
     if not made.whole:
         raise click.exceptions.Exit(1)
+
+
+def _only_shown(given: dict[str, Any]) -> bool:
+    """Whether no patch leaves this command, so that nobody has to sign one."""
+    kept = ("told", "folder", "apply", "check", "results")
+    return given["form"] == "text" and not any(given[name] for name in kept)
 
 
 def _checked(tree: Path, made: Series, signer: Author, name: str) -> Check:

@@ -45,17 +45,22 @@ def check_targets(*files: str | None) -> None:
             raise UserError(f"{file}: cannot write there: it is a directory")
 
 
+def format_option(*choices: str) -> Callable[[Command], Command]:
+    """What a command prints; the first is the default."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="What to print.",
+    )
+
+
 def output_options(*, full: str, exit_code: str) -> Callable[[Command], Command]:
     """The options that say what is printed, and where; what --full and --exit-code mean is each command's own."""
     options = (
-        click.option(
-            "--format",
-            "form",
-            type=click.Choice(["text", "json"]),
-            default="text",
-            show_default=True,
-            help="What to print.",
-        ),
+        format_option("text", "json"),
         click.option("-o", "--output", metavar="FILE", help="Write there instead of printing."),
         click.option(
             "--html", metavar="FILE", help="Also write a page with pictures (one self-contained file)."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unkillable import __version__
-from unkillable.cli.given import Style, check_targets, emit
+from unkillable.cli.given import Style, check_targets, emit, format_option
 from unkillable.cli.output import write_file
 from unkillable.cli.source import SourceProgress, need_numpy
 from unkillable.errors import UserError
@@ -36,9 +36,7 @@ Examples:
     metavar="NAME",
     help="Only those that this header offers: wait, mutex, completion, pagemap, ...",
 )
-@click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="What to print."
-)
+@format_option(*FORMATS)
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of printing.")
 @click.option("--html", metavar="FILE", help="Also write the page (one self-contained file).")
 @click.option(

@@ -7,7 +7,7 @@ objects of everything else.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def patched(tree: Path, series: Sequence[Change], version: str, key: str) -> Ite
             if not out.is_dir():
                 link(tree.resolve(), source)
                 out.mkdir()
-            put(folder, source / FOLDER)
+            put({path.name: path.read_bytes() for path in folder.iterdir()}, source / FOLDER)
             yield source, out
 
 
@@ -47,14 +47,12 @@ def link(tree: Path, into: Path) -> None:
     (into / FOLDER).mkdir(exist_ok=True)
 
 
-def put(source: Path, into: Path) -> None:
-    """Makes one directory of files as another; only what differs is written, so that make compiles no more than that."""
-    names = {path.name for path in source.iterdir()}
+def put(files: Mapping[str, bytes], into: Path) -> None:
+    """Makes these the files of a directory; only what differs is written, so that make compiles no more than that."""
     for path in into.iterdir():
-        if path.name not in names:
+        if path.name not in files:
             path.unlink()
-    for name in names:
-        data = (source / name).read_bytes()
+    for name, data in files.items():
         path = into / name
         if not path.is_file() or path.read_bytes() != data:
             path.write_bytes(data)

@@ -11,15 +11,14 @@ from pathlib import Path
 import msgspec
 
 from unkillable.errors import UserError
-from unkillable.lab import kconfig, kmake, kmodule, sourcetree
+from unkillable.lab import kconfig, kmake, kmodule, ktree, sourcetree
 from unkillable.lab.arch import Arch
 from unkillable.lab.cache import digest, root
 from unkillable.lab.kbuild import RECIPES, fragment
 from unkillable.lab.kmake import Need
 from unkillable.lab.progress import Progress, silent
 from unkillable.lab.setup import Module
-
-FOLDER = "fs/squashfs"
+from unkillable.lab.squashfssource import FOLDER
 
 _CONFIGURE = 600.0
 _PREPARE = 1800.0
@@ -98,41 +97,30 @@ class _Build(msgspec.Struct, frozen=True):
         return self.place / "build"
 
     def lay_out(self, tree: Path) -> None:
-        """A tree of links, of which only fs/squashfs is real."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.unlink(missing_ok=True)
         self.out.mkdir()
-        for folder, but in ((Path(), "fs"), (Path("fs"), "squashfs")):
-            (self.source / folder).mkdir(parents=True)
-            for path in (tree / folder).iterdir():
-                if path.name != but:
-                    (self.source / folder / path.name).symlink_to(path)
-        (self.source / FOLDER).mkdir()
+        ktree.link(tree, self.source)
 
     def each(self, versions: Sequence[Version]) -> Iterator[Compiled]:
-        self._write(versions[0])
+        self._put(versions[0])
         choices = configurations((self.source / FOLDER / "Kconfig").read_text(errors="replace"))
         total = len(choices) * len(versions)
         self.progress("preparing the tree", None)
         for number, module in enumerate(choices):
-            self._write(versions[0])
+            self._put(versions[0])
             self._configure(module)
             before: set[str] = set()
             for index, version in enumerate(versions):
                 name = f"{module.file}, {module.decompressors}"
                 self.progress(f"compiling {name}: {version.name}", (number * len(versions) + index) / total)
-                self._write(version)
+                self._put(version)
                 warnings, error = self._compile()
                 yield Compiled(version.name, name, tuple(sorted(warnings - before)) if index else (), error)
                 before |= warnings
 
-    def _write(self, version: Version) -> None:
-        """Only what differs, so that make compiles no more than that."""
-        folder = self.source / FOLDER
-        for name, data in version.files.items():
-            path = folder / name
-            if not path.is_file() or path.read_bytes() != data:
-                path.write_bytes(data)
+    def _put(self, version: Version) -> None:
+        ktree.put(version.files, self.source / FOLDER)
 
     def _configure(self, module: Module) -> None:
         kconfig_text = (self.source / FOLDER / "Kconfig").read_text(errors="replace")

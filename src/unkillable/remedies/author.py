@@ -11,6 +11,9 @@ from unkillable.remedies.types import Author
 
 _FORM = re.compile(r" *([^<>\x00-\x1f]{1,200}?) *<([^<>\s\x00-\x1f]{1,200}@[^<>\s]{1,200})> *")
 
+NOBODY = Author("nobody", "nobody@localhost")
+"""Signs what is only looked at."""
+
 
 def author(told: str | None, tree: Path) -> Author:
     """`told` is "Name <mail>".  Raises UserError if it is not, and if neither says anything."""
