@@ -9,11 +9,12 @@ import pytest
 from unkillable.errors import UserError
 from unkillable.lab import variations
 from unkillable.lab.scenarios import NAMES, STOCK, Result, Variant
+from unkillable.lab.squashfsbuild import Compiled
 from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import ReadBack, Run
-from unkillable.proof.types import Fix, Verification
+from unkillable.proof.types import Check, Fix, SleepChange, Style, Verification
 from unkillable.proof.verify import FAULTS, Asked, kernel_of, plan
-from unkillable.remedies.types import Series
+from unkillable.remedies.types import Series, Step
 from unkillable.report.fix_text import render
 
 VARIANTS = (STOCK, Variant("article", "proof/article"), Variant("series", "proof/series"))
@@ -75,3 +76,26 @@ def test_the_report_tells_each_experiment_and_what_the_storm_left() -> None:
     assert "gone after 2 ms" in text
     assert "series: 2 error lines of squashfs" in text
     assert "files read back in 1 of 1 runs: 2 not as before" in " ".join(text.split())
+
+
+def _headline(check: Check) -> str:
+    step = Step(key="a", subject="a", status="patched", name="0001-a.patch", patch="text")
+    series = Series(tree="tree", version="6.1", variant="series", steps=(step,))
+    return render(Fix(series=series, check=check)).splitlines()[0]
+
+
+def test_the_first_line_claims_no_more_than_was_checked() -> None:
+    good = Compiled("0001-a.patch", "direct, single")
+    bad = Compiled("0001-a.patch", "direct, multi", warnings=("cache.c: unused",))
+    change = SleepChange(
+        "fs/squashfs/cache.c", "get", 77, "wait_event TASK_UNINTERRUPTIBLE", "x TASK_KILLABLE"
+    )
+    mutex = SleepChange("fs/squashfs/multi.c", "get", 9, "", "mutex_lock TASK_UNINTERRUPTIBLE")
+    assert _headline(Check(compiled=(good,), changes=(change, mutex))).endswith(
+        ": they apply and compile, and SIGKILL ends 1 more wait"
+    )
+    assert "(not compiled)" in _headline(Check(changes=(change,), notes=("not compiled: no gcc",)))
+    assert _headline(Check(compiled=(good, bad))).endswith(", with 1 complaint")
+    assert _headline(Check(style=(Style("0001-a.patch", ("line 3: WARNING: x",)),))).endswith(
+        "with 1 complaint"
+    )

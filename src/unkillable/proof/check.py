@@ -48,7 +48,6 @@ def check(tree: Path, series: Series, author: Author, arch: Arch, progress: Prog
         notes.append(f"not compiled: {error}")
     progress("auditing the tree with and without the patches", None)
     return Check(
-        applies=True,
         style=style,
         compiled=compiled,
         changes=_changes(tree, versions[-1], arch.make),

@@ -31,23 +31,26 @@ class SleepChange(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """What could be found out without running anything."""
+    """What could be found out without running anything, of patches that apply with `patch -p1`, without fuzz, and with `git am`."""
 
-    applies: bool
-    """All patches with `patch -p1` and without fuzz, and with `git am`."""
     style: tuple[Style, ...] | None = None
     """None: the tree has no scripts/checkpatch.pl, or there is no perl."""
     compiled: tuple[Compiled, ...] = ()
-    """Every patch in every configuration of fs/squashfs, with W=1."""
+    """Every patch in every configuration of fs/squashfs, with W=1; empty where nothing could be compiled, `notes` say why."""
     changes: tuple[SleepChange, ...] = ()
     """Every sleep of fs/squashfs that is another one, or another's, after the series."""
     notes: tuple[str, ...] = ()
 
     @property
-    def clean(self) -> bool:
-        """Whether nothing speaks against the series."""
-        style = any(one.complaints for one in self.style or ())
-        return self.applies and not style and not any(one.error or one.warnings for one in self.compiled)
+    def complaints(self) -> int:
+        """How many of the compiler and of checkpatch.pl."""
+        style = sum(len(one.complaints) for one in self.style or ())
+        return style + sum(len(one.warnings) + bool(one.error) for one in self.compiled)
+
+    @property
+    def killable(self) -> int:
+        """How many sleeps are killable that were not, or were not there."""
+        return sum("TASK_KILLABLE" in one.after and "TASK_KILLABLE" not in one.before for one in self.changes)
 
 
 class Verification(msgspec.Struct, frozen=True):

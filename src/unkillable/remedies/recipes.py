@@ -8,8 +8,8 @@ from importlib.resources import files
 
 import msgspec
 
-SERIES = "series"
-ARTICLE = "article"
+VARIANTS = ("series", "article")
+"""The patches, and what they are compared with."""
 
 
 class Insert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,8 +32,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...] = ()
     only: str = ""
     insert: tuple[Insert, ...] = ()
-    variant: str = SERIES
-    """Of which series it is a part."""
+    variant: str = VARIANTS[0]
+    """One of VARIANTS: of which series it is a part."""
 
     def part(self, kind: str) -> str | None:
         """The text of one of its files: `cocci`, `txt`, `defect.cocci`, `cure.cocci`, `only.cocci`, `after.cocci`."""

@@ -76,7 +76,14 @@ def _states(states: Counter[str]) -> str:
 def _verdict(check: Check | None) -> str:
     if check is None:
         return ""
-    return ": they apply, compile and change what they should" if check.clean else ", with complaints"
+    if check.complaints:
+        return f", with {_count(check.complaints, 'complaint')}"
+    compiled = "and compile" if check.compiled else "(not compiled)"
+    return f": they apply {compiled}, and SIGKILL ends {_count(check.killable, 'more wait')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _step(step: Step, wide: int, paint: Style) -> list[str]:

@@ -55,9 +55,7 @@ class Known:
 
     def _sites(self, function: str) -> tuple[Site, ...]:
         """The sleeps that a function may be in."""
-        rows = tuple(
-            row for row in self.catalogue.by_site.get(function) if within(self.version, row.since, row.until)
-        )
+        rows = self._rows(function)
         if rows and self.version is not None:
             return rows
         found = self._function(function)
