@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.ksource.kernel import write
@@ -70,6 +70,7 @@ def test_state(tmp_path: Path, expression: str, state: State | None) -> None:
         st.sampled_from(["TASK_IDLE", "TASK_A", "0", "?", ":", "(", ")", "|", "0x", "&", " "]), max_size=30
     ).map("".join)
 )
+@example(expression="²")  # a digit, says Python, and no number
 def test_any_text_is_read(tmp_path: Path, expression: str) -> None:
     states(tmp_path, SCHED_H + "#define TASK_A (TASK_A | 1)\n").state(expression)
 

@@ -12,6 +12,7 @@ from unkillable.ksource.sources import Sources
 _HEADERS = ("include/linux/sched.h",)
 _DEFINED = re.compile(r"\s*((?:__)?(?:TASK|EXIT)_\w+)\s(.*)", re.DOTALL)
 _STATE = re.compile(r"(?:__)?(?:TASK|EXIT)_\w+\Z")
+_NUMBER = re.compile(r"0[xX]([0-9a-fA-F]+)|[0-9]+")
 _TOKEN = re.compile(r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+|\d+|.", re.DOTALL)
 _CHOICE = re.compile(r"\(([^()?:]*)\?([^()?:]*):([^()?:]*)\)|\A([^()?:|]*)\?([^()?:]*):([^()?:]*)\Z")
 """TASK_UNINTERRUPTIBLE | (freeze ? TASK_FREEZABLE : 0), or only the choice."""
@@ -104,8 +105,9 @@ class States:
         return total if terms else None
 
     def _word(self, word: str, depth: int) -> int | None:
-        if word[0].isdigit():
-            return int(word, 16 if word[:2] in ("0x", "0X") else 10)
+        number = _NUMBER.fullmatch(word)
+        if number is not None:
+            return int(number[1], 16) if number[1] else int(word)
         return self._one(word, depth) if word in self.defined else None
 
     def _one(self, name: str, depth: int) -> int | None:
