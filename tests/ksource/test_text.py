@@ -44,6 +44,29 @@ def test_directives() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (b"#define X(a) /* one \\\n two */ \\\n a\nb", ["X(a)", "\\", "a"]),
+        (b"#define X /* one\n two */ a\nb", ["X", "a"]),
+        (b'#define X f("one \\\n two", a)\nb', ["X", "f(", ",", "a)"]),
+        (b"#define X // one \\\n two\nb", ["X"]),
+        (b"#define X(a) \\\r\n a\r\nb", ["X(a)", "\\", "a"]),
+        (b"#define X \v a\nb", ["X", "a"]),
+    ],
+)
+def test_a_directive_goes_on_behind_a_comment(source: bytes, words: list[str]) -> None:
+    text = Text(source)
+    assert [(one.at, one.rest.split()) for one in text.macros] == [(0, words)]
+    assert text.code.split() == ["b"]
+    assert text.macros[0].rest.count("\n") == source.count(b"\n") - 1
+
+
+def test_a_directive_behind_a_comment_is_on_its_own_line() -> None:
+    text = Text(b"a\n/* b\n c */ #if X\n/* d\n */\n#endif\n")
+    assert [(text.line(one.at), one.name) for one in text.conditions] == [(3, "if"), (6, "endif")]
+
+
 def test_lines() -> None:
     text = Text(b"a\nb\n\nc")
     assert [text.line(at) for at in range(6)] == [1, 1, 2, 2, 3, 4]
@@ -52,7 +75,7 @@ def test_lines() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            [b"/*", b"*/", b"//", b'"', b"'", b"\\", b"\n", b"#", b"define", b"x", b"{", b"}", b"\xff"]
+            [b"/*", b"*/", b"//", b'"', b"'", b"\\", b"\n", b"\v", b"#", b"define", b"x", b"{", b"}", b"\xff"]
         ),
         max_size=60,
     )

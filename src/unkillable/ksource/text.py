@@ -24,7 +24,9 @@ _NOISE = re.compile(
     r"""|(?<=')(?:[^'\\\n]|\\.)*+'?)""",
     re.DOTALL,
 )
-_DIRECTIVE = re.compile(r"\n[ \t]*+\#[ \t]*+(\w++)((?:[^\n\\]|\\.)*+)", re.DOTALL)
+_SAME_LINE = "\v"
+"""Stands for the end of a line in a comment or literal until the directives are found: they go on behind it."""
+_DIRECTIVE = re.compile(r"\n([ \t\v]*+)\#[ \t\v]*+(\w++)((?:[^\n\\]|\\.)*+)", re.DOTALL)
 _NEWLINE = 10
 _LINE = re.compile(r"[^\n]+")
 _CONDITIONS = frozenset("if ifdef ifndef elif else endif".split())
@@ -38,7 +40,7 @@ class Directive(NamedTuple):
     name: str
     """define, if, endif, ..."""
     rest: str
-    """What follows the name; comments and literals are blanks."""
+    """What follows the name, on as many lines as it is written on; comments and literals are blanks."""
 
 
 class Text:
@@ -48,23 +50,27 @@ class Text:
         """Any bytes: what is no C comes out as odd code, never as an error.  `without` are lines, from one to another, that become
         blanks too."""
         self.source = source
+        # What is said with _SAME_LINE must not be there before; a backslash also joins lines that end in \r\n.
+        readable = source.replace(b"\v", b" ").replace(b"\\\r\n", b" \\\n").decode("latin-1")
         self.macros: list[Directive] = []
         self.conditions: list[Directive] = []
         # The newline before is what a directive's pattern begins with: a literal is found twenty times faster than ^.
-        code = "\n" + _NOISE.sub(_blank, source.decode("latin-1"))
+        code = "\n" + _NOISE.sub(_noise, readable)
         if "#" in code:
             code = _DIRECTIVE.sub(self._directive, code)
-        self.code = code[1:]
+        self.code = code[1:].replace(_SAME_LINE, "\n")
         if without:
             self._drop(without)
 
     def _directive(self, match: re.Match[str]) -> str:
-        name = match[1]
+        name = match[2]
+        # A comment of several lines may stand before the #, on the same line as far as C is concerned.
+        at = match.start() + match[1].rfind(_SAME_LINE) + 1
         if name == "define":
-            self.macros.append(Directive(match.start(), name, match[2]))
+            self.macros.append(Directive(at, name, match[3].replace(_SAME_LINE, "\n")))
         elif name in _CONDITIONS:
-            self.conditions.append(Directive(match.start(), name, match[2]))
-        return _blank(match)
+            self.conditions.append(Directive(at, name, match[3].replace(_SAME_LINE, "\n")))
+        return _blank(match[0].replace(_SAME_LINE, "\n"), "\n")
 
     def _drop(self, ranges: Iterable[tuple[int, int]]) -> None:
         starts = [0, *self.starts.tolist(), len(self.code)]
@@ -84,8 +90,12 @@ class Text:
         return bisect_right(self.starts, at) + 1
 
 
-def _blank(match: re.Match[str]) -> str:
-    text = match[0]
+def _noise(match: re.Match[str]) -> str:
+    return _blank(match[0], _SAME_LINE)
+
+
+def _blank(text: str, end: str) -> str:
+    """As many blanks; `end` takes the place of the ends of lines."""
     if "\n" not in text:
         return " " * len(text)
-    return "\n".join([" " * len(line) for line in text.split("\n")])
+    return end.join([" " * len(line) for line in text.split("\n")])
