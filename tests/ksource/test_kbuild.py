@@ -23,8 +23,15 @@ CONFIG = Configuration('CONFIG_Y=y\nCONFIG_M=m\nCONFIG_64BIT=y\nCONFIG_STRING="s
 def those(root: Path, makefile: str, names: str = "a b c", **more: str) -> str:
     """Of fs/x/a.c and so on: those that are built."""
     write(root, {"fs/x/Makefile": makefile, **more})
-    is_built = built(Tree(root), CONFIG)
-    return " ".join(name for name in names.split() if is_built(f"fs/x/{name}.c"))
+    return " ".join(
+        name.removeprefix("fs/x/").removesuffix(".c")
+        for name in these(root, *(f"fs/x/{name}.c" for name in names.split()))
+    )
+
+
+def these(root: Path, *paths: str) -> list[str]:
+    """Of these paths those that are built."""
+    return [path for path, is_built in zip(paths, built(Tree(root), CONFIG, paths), strict=True) if is_built]
 
 
 @pytest.mark.parametrize(
@@ -84,11 +91,32 @@ def test_directories(tmp_path: Path) -> None:
             "arch/x86/Makefile": "drivers-$(CONFIG_N) += arch/x86/pci/\ncore-y += arch/x86/mm/",
         },
     )
-    is_built = built(Tree(root), CONFIG)
     names = "fs/off/a.c fs/off/sub/b.c fs/off/a.h fs/on/lib/a.c fs/on/lib/b.c fs/on/c.c fs/part/deep/a.c fs/part/a.c arch/x86/kvm/a.c arch/x86/pci/a.c arch/x86/mm/a.c"
-    assert [name for name in names.split() if not is_built(name)] == [
+    assert set(names.split()) - set(these(root, *names.split())) == {
         "fs/off/a.c", "fs/off/sub/b.c", "fs/on/lib/b.c", "fs/part/deep/a.c", "arch/x86/kvm/a.c", "arch/x86/pci/a.c",
-    ]  # fmt: skip
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "above", "found"),
+    [
+        ("", "obj-y += ../y/a.o ../y/b.o", "", "x/x y/a y/b y/c"),
+        ("", "obj-$(CONFIG_N) += ../y/a.o", "", "x/x y/b y/c"),
+        ("obj-$(CONFIG_N) += a.o b.o", "obj-m += ../y/a.o", "", "x/x y/a y/c"),
+        ("obj-y += a.o", "obj-$(CONFIG_N) += ../y/a.o", "", "x/x y/a y/b y/c"),
+        ("obj-$(CONFIG_N) += a.o", "obj-y += z.o\nz-y += ../y/a.o\nz-$(CONFIG_N) += ../y/b.o", "", "x/x y/a y/c"),
+        ("obj-$(CONFIG_N) += a.o", "obj-y += ../y/a.o", "obj-$(CONFIG_N) += y/", "x/x y/a"),
+        ("obj-$(CONFIG_N) += a.o", "obj-y += ../y/a.o", "obj-$(CONFIG_N) += x/", "y/b y/c"),
+        ("", "obj-y += ../y/a.o", "obj-$(CONFIG_N) += x/", "y/b y/c"),
+        ("", "obj-y += ../../../../../a.o ../y/", "obj-$(CONFIG_N) += y/", "x/x"),
+    ],
+)  # fmt: skip
+def test_objects_of_another_directory(tmp_path: Path, own: str, other: str, above: str, found: str) -> None:
+    makefiles = {"fs/x/Makefile": other, "fs/y/Makefile": own, "fs/Makefile": above}
+    root = write(tmp_path, makefiles)
+    assert these(root, "fs/x/x.c", "fs/y/a.c", "fs/y/b.c", "fs/y/c.c") == [
+        f"fs/{one}.c" for one in found.split()
+    ]
 
 
 def test_makefile_that_is_no_file(tmp_path: Path) -> None:
@@ -96,8 +124,7 @@ def test_makefile_that_is_no_file(tmp_path: Path) -> None:
     (root / "fs/a/Makefile").symlink_to("/dev/zero")
     (root / "fs/b/Makefile").mkdir()
     (root / "fs/c/Makefile").write_bytes(b"obj-n += x.o\n" + b"#" * (1 << 20))
-    is_built = built(Tree(root), CONFIG)
-    assert all(is_built(f"fs/{one}/x.c") for one in "abc")
+    assert len(these(root, "fs/a/x.c", "fs/b/x.c", "fs/c/x.c")) == 3
 
 
 def test_marks() -> None:

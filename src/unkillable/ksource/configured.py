@@ -23,8 +23,7 @@ Mask = NDArray[np.bool_]
 
 def apply(index: Index, tree: Tree, configuration: Configuration) -> Index:
     """Files that are not built, and lines that an #if leaves out, with all that stands in them."""
-    is_built = built(tree, configuration)
-    files = np.array([is_built(path) for path in index.paths], np.bool_)
+    files = np.array(built(tree, configuration, index.paths), np.bool_)
     ranges = {
         number: found
         for number, conditions in index.conditions.items()

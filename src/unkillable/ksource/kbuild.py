@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 
 from unkillable.ksource.configuration import Configuration
@@ -30,10 +31,11 @@ Mentions = dict[str, bool]
 """Objects (x.o) and directories (x/) by their path: whether they are built, as one Makefile says."""
 
 
-def built(tree: Tree, configuration: Configuration) -> Callable[[str], bool]:
-    """Tells of a path whether it is built; headers are."""
+def built(tree: Tree, configuration: Configuration, paths: Collection[str]) -> list[bool]:
+    """Of each path whether it is built; headers are.  The Makefiles that count are those of these paths' directories."""
     kbuild = _Kbuild(tree, configuration)
-    return lambda path: not path.endswith(".c") or kbuild.file(path)
+    kbuild.look_beside({one for path in paths for one in _upwards(path.rpartition("/")[0])})
+    return [not path.endswith(".c") or kbuild.file(path) for path in paths]
 
 
 class _Kbuild:
@@ -42,10 +44,23 @@ class _Kbuild:
         self.configuration = configuration
         self.mentions = lru_cache(maxsize=None)(self._mentions)
         self.folder = lru_cache(maxsize=None)(self._folder)
+        self._beside: defaultdict[str, list[str]] = defaultdict(list)
+        """Objects to directories whose Makefiles list them though they lie neither in nor below these."""
+
+    def look_beside(self, folders: Iterable[str]) -> None:
+        """Notes the objects that these directories take from others: usbcore-y += ../misc/onboard_usb_dev_pdevs.o."""
+        for folder in sorted(folders):
+            for what in self.mentions(folder):
+                if not what.startswith(f"{folder}/") and folder and not what.endswith("/"):
+                    self._beside[what].append(folder)
 
     def file(self, path: str) -> bool:
-        folder, _, name = path.rpartition("/")
-        return self.folder(folder) and self._said(folder, f"{path[: -len('.c')]}.o" if name else path)
+        folder = path.rpartition("/")[0]
+        what = f"{path[: -len('.c')]}.o"
+        beside = self._beside.get(what, ())
+        if any(self.mentions(one)[what] and self.folder(one) for one in beside):
+            return True
+        return self.folder(folder) and self._said(folder, what, unsaid=not beside)
 
     def _folder(self, path: str) -> bool:
         """Whether a directory is entered."""
@@ -54,10 +69,10 @@ class _Kbuild:
         above = path.rpartition("/")[0]
         return self.folder(above) and self._said(above, f"{path}/")
 
-    def _said(self, folder: str, what: str) -> bool:
-        """What the Makefiles of a directory and of those above it say."""
+    def _said(self, folder: str, what: str, unsaid: bool = True) -> bool:
+        """What the Makefiles of a directory and of those above it say; `unsaid` if they do not name it."""
         said = [found for one in _upwards(folder) if (found := self.mentions(one).get(what)) is not None]
-        return any(said) if said else True
+        return any(said) if said else unsaid
 
     def _mentions(self, folder: str) -> Mentions:
         found: Mentions = {}
