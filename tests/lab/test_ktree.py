@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import test_kbuild
 from unkillable.errors import UserError
-from unkillable.lab import kbuild, kconfig, ktree, prepare, sourcetree
+from unkillable.lab import cache, kbuild, kconfig, ktree, prepare, sourcetree
 from unkillable.lab.arch import find
 from unkillable.lab.setup import Module, Setup
 from unkillable.lab.squashfssource import Edit
@@ -83,6 +83,23 @@ def test_each_variant_is_a_kernel_of_its_own_and_all_share_one_build(tree: Path,
         "cache single as it is",
         "cache multi as it is",
     }
+
+
+def test_the_trees_last_used_stay_and_one_in_use_does(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cache/unkillable/kernel-tree"
+    for number in range(ktree.KEPT + 2):
+        place = folder / f"{number:032x}"
+        (place / "build").mkdir(parents=True)
+        os.utime(place, (number, number))
+    in_use = folder / f"{0:032x}"
+    with cache.locked(in_use.with_suffix(".lock")):
+        kbuild.build(tree, find("x86_64"), module=MODULE)
+    left = {path.name for path in folder.iterdir()}
+    made = left - {f"{number:032x}" for number in range(ktree.KEPT + 2)}
+    assert len(made) == 1, "the new one, and no lock file"
+    assert left - made == {in_use.name, *(f"{number:032x}" for number in range(3, ktree.KEPT + 2))}
+    kbuild.build(tree, find("x86_64"), module=Module("cache", "multi"))
+    assert {path.name for path in folder.iterdir()} == left - {in_use.name}
 
 
 def test_prepare_hands_the_choice_on(tree: Path, tmp_path: Path) -> None:

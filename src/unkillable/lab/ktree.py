@@ -6,14 +6,18 @@ objects of everything else.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unkillable.lab import squashfssource
-from unkillable.lab.cache import errors_told, locked, root
+from unkillable.lab.cache import errors_told, locked, remove, root
 from unkillable.lab.squashfssource import FOLDER, Change
+
+KEPT = 4
+"""Trees that stay in the cache, those last used; each has 150 MB."""
 
 
 @contextmanager
@@ -26,13 +30,32 @@ def patched(tree: Path, series: Sequence[Change], version: str, key: str) -> Ite
     with errors_told(f"linking {tree}"), tempfile.TemporaryDirectory(prefix="unkillable-") as aside:
         place.parent.mkdir(parents=True, exist_ok=True)
         folder = squashfssource.copy(tree / FOLDER, Path(aside), series, version)
-        with locked(place.with_suffix(".lock")):
+        with locked(_lock(place)):
             source, out = place / "source", place / "build"
             if not out.is_dir():
                 link(tree.resolve(), source)
                 out.mkdir()
+            os.utime(place)
+            _prune(place.parent)
             put({path.name: path.read_bytes() for path in folder.iterdir()}, source / FOLDER)
             yield source, out
+
+
+def _lock(place: Path) -> Path:
+    return place.with_suffix(".lock")
+
+
+def _prune(folder: Path) -> None:
+    """Removes all trees but those last used; one that somebody has is in use."""
+    used: dict[Path, float] = {}
+    for place in folder.iterdir():
+        with suppress(OSError):  # an entry may go away at any time
+            if place.is_dir():
+                used[place] = place.stat().st_mtime
+    for place in sorted(used, key=used.__getitem__, reverse=True)[KEPT:]:
+        with locked(_lock(place), wait=False) as got:
+            if got:
+                remove(place)
 
 
 def link(tree: Path, into: Path) -> None:
