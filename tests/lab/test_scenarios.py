@@ -8,18 +8,21 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from unkillable.errors import UserError
 from unkillable.lab import images, programs, scenarios
 from unkillable.lab.arch import find
 from unkillable.lab.machine import Machine
-from unkillable.lab.scenarios import content, faults, guest
-from unkillable.lab.scenarios.agent import Agent
+from unkillable.lab.scenarios import content, faults, guest, runner
+from unkillable.lab.scenarios.agent import Agent, NotStartedError
 from unkillable.lab.scenarios.errors import BAD
+from unkillable.lab.scenarios.play import Finding
+from unkillable.lab.scenarios.store import Store
 from unkillable.lab.scenarios.table import SCENARIOS
 from unkillable.lab.scenarios.types import ENDS, TaskSeen
-from unkillable.lab.setup import Emulator, Module, Root, Setup
+from unkillable.lab.setup import Emulator, Module, Prepared, Root, Setup
 
 BY_NAME = {one.name: one for one in SCENARIOS}
 
@@ -223,6 +226,54 @@ def test_a_command_that_the_guest_could_not_carry_out_is_an_error() -> None:
         )
     with pytest.raises(UserError, match="did not start its agent"):
         asyncio.run(boot(done))
+
+
+PREPARED = Prepared(
+    setup=Setup(kernel="debian:6.1"),
+    release="6.1.0-1",
+    version="6.1.9",
+    kernel_image="/boot/vmlinuz",
+    initramfs="/cache/initramfs/1",
+    disk="/cache/image/1",
+    provenance=(("kernel", "linux-image 6.1.9-1"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("failures", "outcome"), [(0, "played"), (1, "played"), (2, "harness-failed"), (9, "harness-failed")]
+)
+def test_a_guest_that_does_not_start_is_started_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, outcome: str
+) -> None:
+    started = []
+
+    async def play(*_: object) -> runner.Played:
+        started.append(1)
+        if len(started) <= failures:
+            raise NotStartedError("the guest did not start its agent within 180 s")
+        return "played", Finding(False, "gone"), ()
+
+    monkeypatch.setattr(runner, "_play", play)
+    found, finding, _ = asyncio.run(runner._started(PREPARED, (), BY_NAME["io-error"], tmp_path))
+    assert (found, len(started)) == (outcome, min(failures + 1, runner.BOOTS))
+    assert (finding.defect is None) == (outcome == "harness-failed")
+    assert ("did not start its agent" in finding.seen) == (outcome == "harness-failed")
+
+
+def test_a_result_is_kept_for_the_same_kernel_and_guest_only(tmp_path: Path) -> None:
+    result = scenarios.Result(scenario="a", variant="stock", question="?", defect=True, seen="it stays")
+    store = Store(tmp_path, PREPARED)
+    assert store.read() is None
+    store.keep(result)
+    assert Store(tmp_path, PREPARED).read() == result
+    for other in (
+        msgspec.structs.replace(PREPARED, provenance=(("kernel", "linux-image 6.1.10-1"),)),
+        msgspec.structs.replace(PREPARED, initramfs="/cache/initramfs/2"),
+        msgspec.structs.replace(PREPARED, disk="/cache/image/2"),
+    ):
+        assert Store(tmp_path, other).read() is None
+    store.path.write_text("{")
+    assert store.read() is None
 
 
 def test_the_agent_is_a_static_program(cache: Path) -> None:

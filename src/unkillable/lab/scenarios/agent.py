@@ -43,6 +43,10 @@ class Line(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+class NotStartedError(UserError):
+    """The guest did not come as far as its agent, which has nothing to do with squashfs."""
+
+
 class Agent:
     """Tells the guest what to do.  `listen` must run meanwhile."""
 
@@ -81,7 +85,9 @@ class Agent:
     async def boot(self, seconds: float) -> None:
         """Waits for the end of /lab.conf, whose lines must all have been carried out."""
         if not await self.until(lambda: self.ready, seconds):
-            raise UserError("the guest did not start its agent; the console log shows how far it came")
+            raise NotStartedError(
+                f"the guest did not start its agent within {seconds:.0f} s; the console log shows how far it came"
+            )
         while not self._answer.empty():
             line = self._answer.get_nowait()
             if line.ev == "fail":

@@ -11,6 +11,11 @@ ENDS = ("data", "wrong-data", "signal", "error", "stuck")
 end while it was watched."""
 
 
+OUTCOMES = ("played", "not-applicable", "could-not-tell", "harness-failed")
+"""What came of a scenario: it was played to its end; this kernel has no such code, or cannot be made to fail so; it did not
+come to what it is about; or its guest never started."""
+
+
 class Variant(msgspec.Struct, frozen=True):
     """One form of squashfs."""
 
@@ -47,8 +52,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     question: str
     """What the scenario asks; `defect` answers it."""
+    outcome: str = "played"
+    """One of OUTCOMES."""
     defect: bool | None
-    """Whether the defect was seen; None where the scenario could not be played, `seen` says why."""
+    """Whether the defect was seen; None where it was not played, `seen` says why."""
     seen: str
     """One sentence with the figures."""
     release: str = ""

@@ -21,6 +21,7 @@ import msgspec
 from unkillable.diagnosis.types import KINDS, Diagnosis
 from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
+from unkillable.lab.scenarios import types as scenario_types
 from unkillable.proof import types as proof_types
 from unkillable.remedies import mitigations
 from unkillable.remedies import types as remedies_types
@@ -62,6 +63,7 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Node", "kind"): ("task", "resource"),
     ("Edge", "kind"): ("waits-for", "held-by", "needs"),
     ("Run", "outcome"): types.OUTCOMES,
+    ("Result", "outcome"): scenario_types.OUTCOMES,
     ("Step", "status"): remedies_types.STATUSES,
     ("Ranked", "effect"): mitigations.EFFECTS,
     ("Run", "accelerator"): ("kvm", "tcg"),
