@@ -112,6 +112,17 @@ def _others(run: Run, arch: str) -> Iterator[Exit]:
             yield one
 
 
+def killed_ends(runs: Sequence[Run], arch: str) -> Counter[str]:
+    """What ended those who had been sent SIGKILL: name of a signal, or `exit`, to how many.  Who was not seen to end is left out."""
+    found: Counter[str] = Counter()
+    for run in counted(runs):
+        killed = {kill.pid: kill.killed_at for kill in run.kills}
+        for one in run.exits:
+            if one.pid in killed and killed[one.pid] <= one.at:
+                found[signals.name(one.signal, arch) if one.signal else "exit"] += 1
+    return found
+
+
 def _bystanders(run: Run, arch: str) -> int:
     killed = {kill.pid: kill.killed_at for kill in run.kills}
     return sum(
@@ -222,7 +233,10 @@ def versus(name: str, base: Sequence[Run], runs: Sequence[Run]) -> Versus:
     assert p is not None  # noqa: S101  both sides have values
     assert chance is not None  # noqa: S101
     verdict = "no difference shown" if p >= ALPHA else "better" if chance > 0.5 else "worse"
-    sizes = f"{len(right)} runs" if len(left) == len(right) else f"{len(right)} against {len(left)} runs"
+    runs_ = "run" if len(left) == 1 else "runs"
+    sizes = (
+        f"{len(right)} {runs_}" if len(left) == len(right) else f"{len(right)} against {len(left)} {runs_}"
+    )
     words = f"{verdict} with {sizes} (p = {p_words(p)})".replace("p = below", "p below")
     if smallest_p(len(left), len(right)) >= ALPHA:
         words = f"no difference can be shown with {sizes}; that takes {least_runs()} a side"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from unkillable.proof.types import Check, Fix, Verification
+from unkillable.proof.types import Check, Fix
 from unkillable.remedies.types import Place, Step
-from unkillable.report import lab_text
+from unkillable.report import fix_proof
 from unkillable.report.plain import clean, cut, width, wrap
 from unkillable.report.text import Style, plain_style
 
@@ -32,17 +32,22 @@ def render(fix: Fix, paint: Style = plain_style, columns: int | None = None) -> 
     """The whole report."""
     wide = columns or width()
     series = fix.series
-    tone = "good" if series.whole and series.patches else "unsure" if series.whole else "bad"
+    tone = _tone(fix)
     parts = [
         [paint(f"headline-{tone}", clean(headline(fix)))],
         *(_step(step, wide, paint) for step in series.steps),
         _check(fix.check, wide) if fix.check else [],
-        _scenarios(fix.verification, wide, paint) if fix.verification else [],
-        [lab_text.comparison(fix.verification.storms, paint, wide).rstrip()] if fix.verification else [],
-        _after_the_storm(fix.verification, wide) if fix.verification else [],
+        *(fix_proof.render(fix.verification, wide, paint) if fix.verification else []),
         _next(fix),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _tone(fix: Fix) -> str:
+    series = fix.series
+    if not series.whole or (fix.verification and fix_proof.troubles(fix.verification, series.variant)):
+        return "bad"
+    return "good" if series.patches else "unsure"
 
 
 def headline(fix: Fix) -> str:
@@ -65,8 +70,10 @@ def headline(fix: Fix) -> str:
         what = f"{what}, in {fix.written}"
     if misfits:
         return f"{what}; {misfits} more {'does' if misfits == 1 else 'do'} not fit"
-    verdict = _verdict(fix.check)
-    return f"{what}{verdict}"
+    what += _verdict(fix.check)
+    if fix.verification:
+        what += f"{'; ' if fix.check else ': '}{fix_proof.answer(fix.verification, series.variant)}"
+    return what
 
 
 def _states(states: Counter[str]) -> str:
@@ -135,39 +142,6 @@ def _bullet(what: str, complaints: Sequence[str]) -> str:
 
 def _few(lines: Iterable[str], wide: int) -> list[str]:
     return [row for line in list(lines)[:10] for row in wrap(clean(line), "      ", wide, "    ")]
-
-
-def _scenarios(found: Verification, wide: int, paint: Style) -> list[str]:
-    """Each question with what each form of squashfs answered."""
-    lines = ["Small experiments in a guest"]
-    for question in dict.fromkeys(one.question for one in found.scenarios):
-        lines += wrap(clean(question), "  ", wide)
-        for one in found.scenarios:
-            if one.question == question:
-                state = {
-                    True: paint("headline-bad", "yes"),
-                    False: paint("headline-good", "no"),
-                    None: "not seen",
-                }
-                head = f"    {one.variant}: {state[one.defect]}"
-                lines += [head, *wrap(clean(one.seen), "      ", wide)]
-    return lines
-
-
-def _after_the_storm(found: Verification, wide: int) -> list[str]:
-    """Error lines, and whether the files are what they were."""
-    lines = []
-    for cell in found.storms.cells:
-        errors = sum(run.squashfs_errors for run in cell.runs)
-        backs = [run.read_back for run in cell.runs if run.read_back is not None]
-        if cell.runs:
-            bystanders = cell.summary.bystanders if cell.summary else 0
-            text = f"{cell.variation}: {errors} error lines of squashfs, {bystanders} programs died of SIGBUS or the like"
-            if backs:
-                bad = sum(back.bad + back.missing for back in backs)
-                text += f"; files read back in {len(backs)} of {len(cell.runs)} runs: {bad or 'none'} not as before"
-            lines += wrap(clean(text), "    ", wide, "  ")
-    return ["After the storms", *lines] if lines else []
 
 
 def _next(fix: Fix) -> list[str]:
