@@ -99,7 +99,7 @@ def test_second_run_reads_what_changed(root: Path, monkeypatch: pytest.MonkeyPat
 def everything(root: Path, *within: str) -> tuple[object, ...]:
     index = load(Tree(root), within or ("fs", "include", "arch/x86", "drivers"))
     tables = (index.functions, index.calls, index.members, index.values, index.fields)
-    return index.paths, index.names, index.conditions, *(one.tobytes() for one in tables)
+    return index.paths, list(index.names), index.conditions, *(one.tobytes() for one in tables)
 
 
 def added(root: Path) -> None:

@@ -13,7 +13,7 @@ from unkillable.ksource.index import Index
 from unkillable.ksource.join import Numbers, pair
 from unkillable.ksource.resolve import Resolver
 
-_MOST = 256
+_MOST = 64
 """Above the position of every parameter."""
 _FARTHEST = 8
 """Functions that hand a parameter on to each other, at most."""
@@ -26,21 +26,14 @@ def edges(index: Index, resolver: Resolver) -> Numbers:
     into = pair(to, np.minimum(handed[rows, 2], _MOST - 1), _MOST)
     passed = own[handed[rows, 3]]
     called = own[index.calls[:, 1]]
-    live = np.unique(
-        np.concatenate(
-            [
-                pair(index.calls[called >= 0, 0], called[called >= 0], _MOST),
-                _kept(index, own),
-            ]
-        )
-    )
+    live = np.zeros(len(index.functions) * _MOST, np.bool_)
+    live[pair(index.calls[called >= 0, 0], called[called >= 0], _MOST)] = True
+    live[_kept(index, own)] = True
+    on = passed >= 0
+    reached_by, reached = into[on], pair(handed[rows[on], 0], passed[on], _MOST)
     for _ in range(_FARTHEST):
-        on = (passed >= 0) & np.isin(into, live)
-        more = np.union1d(live, pair(handed[rows[on], 0], passed[on], _MOST))
-        if len(more) == len(live):
-            break
-        live = more
-    given = np.unique(rows[(passed < 0) & np.isin(into, live)])
+        live[reached[live[reached_by]]] = True
+    given = np.unique(rows[~on & live[into]])
     uses, meant = resolver.pairs(index.functions[handed[given, 0], 5], handed[given, 3])
     found = handed[given[uses]]
     return np.stack([found[:, 0].astype(np.int64), meant, found[:, 4]], axis=1)
@@ -48,10 +41,10 @@ def edges(index: Index, resolver: Resolver) -> Numbers:
 
 def _positions(index: Index) -> Numbers:
     """Of every name the position of the parameter that it stands for ("()2"), or -1."""
-    found = np.full(len(index.ids), -1, np.int64)
+    found = np.full(len(index.names), -1, np.int64)
     for position in range(_MOST):
-        number = index.ids.get(f"{HANDED}{position}")
-        if number is not None:
+        number = index.names.number(f"{HANDED}{position}")
+        if number:
             found[number] = position
     return found
 
@@ -63,7 +56,7 @@ def _kept(index: Index, own: Numbers) -> Numbers:
         caller * _MOST + int(own[name])
         for caller, to, _, name, _ in index.handed[own[index.handed[:, 3]] >= 0].tolist()
         if len(parts := index.names[to].split(".")) == 2
-        for member in (index.ids.get(parts[1], 0),)
-        if member and not called.isdisjoint({(index.ids.get(parts[0], 0), member), (0, member)})
+        for member in (index.names.number(parts[1]),)
+        if member and not called.isdisjoint({(index.names.number(parts[0]), member), (0, member)})
     ]
     return np.array(found, np.int64)

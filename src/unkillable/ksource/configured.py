@@ -48,7 +48,7 @@ def _reduced(index: Index, tree: Tree, files: Mask, ranges: Mapping[int, Ranges]
     functions = _kept(index.functions[:, 5], index.functions[:, 1], files, ranges)
     again = _Again(index, tree, ranges)
     result = Index(())
-    result.ids = index.ids
+    result.names = index.names
     result.paths = [path for path, keep in zip(index.paths, files.tolist(), strict=True) if keep]
     new_file = _numbers(files)
     result.conditions = {

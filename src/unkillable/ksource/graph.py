@@ -36,7 +36,7 @@ class Graph:
         self.index = index
         self.count = len(index.functions)
         self._resolver = Resolver(index)
-        self._size = len(index.ids)
+        self._size = len(index.names)
         pointers = index.fields[index.fields[:, 3] == 1]
         self.slots = np.unique(pair(pointers[:, 0], pointers[:, 1], self._size))
         """Structure and member, as one number."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unkillable.ksource.facts import HEADER, MACRO, STATIC
+from unkillable.ksource.names import DIGEST, Names
 from unkillable.ksource.parts import WIDTHS, Part, join_tables
 
 Array = NDArray[np.int32]
@@ -24,9 +25,10 @@ class Index:
 
     def __init__(self, parts: Iterable[Part]) -> None:
         parts = list(parts)
-        names = [one.names.split("\n") for one in parts]
+        self.names = Names([(one.names, one.digests) for one in parts])
         self.paths = [path for one in parts for path in one.paths]
-        self.ids, tables, owners = join_tables(parts, names, WIDTHS)
+        counts = [len(one.digests) // DIGEST for one in parts]
+        tables, owners = join_tables(parts, self.names.places, counts, WIDTHS)
         self.functions, self.calls, self.members = tables["functions"], tables["calls"], tables["members"]
         self.values, self.fields, self.handed = tables["values"], tables["fields"], tables["handed"]
         first = np.cumsum([0, *(len(one.paths) for one in parts)], dtype=np.int32)
@@ -42,17 +44,13 @@ class Index:
         """Path to first and last line of what a configuration leaves out (`configured.apply`)."""
 
     @cached_property
-    def names(self) -> list[str]:
-        return list(self.ids)
-
-    @cached_property
     def _by_name(self) -> tuple[Array, Array]:
         order = np.argsort(self.functions[:, 0], kind="stable").astype(np.int32)
         return order, self.functions[order, 0]
 
     def defined(self, name: str) -> Array:
         """Functions and macros of this name."""
-        number = self.ids.get(name)
+        number = self.names.number(name)
         if not number:
             return np.zeros(0, np.int32)
         order, sorted_names = self._by_name
@@ -85,6 +83,6 @@ class Index:
     def callers(self, names: Iterable[str]) -> Array:
         """Functions that call one of these names."""
         callers, called = self._by_called
-        numbers = np.array([self.ids[name] for name in names if name in self.ids], np.int32)
+        numbers = np.array([one for name in names if (one := self.names.number(name))], np.int32)
         begin, end = np.searchsorted(called, numbers), np.searchsorted(called, numbers, side="right")
         return np.unique(np.concatenate([callers[:0], *map(callers.__getitem__, map(slice, begin, end))]))

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from unkillable.ksource.facts import COLUMNS, Facts, Table
+from unkillable.ksource.names import digests
 
 _IN_FILES = ("functions", "values", "fields")
 """Tables that have the file's number behind the columns of a file's facts."""
@@ -40,6 +41,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     paths: tuple[str, ...]
     names: str
     """One to a line; the first is no name."""
+    digests: bytes
+    """Of the names."""
     functions: bytes
     calls: bytes
     members: bytes
@@ -51,8 +54,6 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Joined(NamedTuple):
-    ids: dict[str, int]
-    """Name to number, in the order in which they are met."""
     tables: dict[str, Table]
     owners: dict[str, Table]
     """For each row of a table: which of those that were joined it comes from."""
@@ -61,13 +62,17 @@ class Joined(NamedTuple):
 def part(files: Sequence[tuple[str, Facts]], key: bytes = b"") -> Part:
     """Files to a part, in this order."""
     facts = [one for _, one in files]
-    ids, tables, owners = join_tables(facts, [one.names for one in facts], COLUMNS)
+    names = dict.fromkeys(chain(("",), *(one.names for one in facts)))
+    numbers = dict(zip(names, range(len(names)), strict=True))
+    places = np.fromiter((numbers[name] for one in facts for name in one.names), np.int32)
+    tables, owners = join_tables(facts, places, [len(one.names) for one in facts], COLUMNS)
     for table in _IN_FILES:
         tables[table] = np.concatenate([tables[table], owners[table][:, None]], axis=1)
     return Part(
         key=key,
         paths=tuple(path for path, _ in files),
-        names="\n".join(ids),
+        names="\n".join(names),
+        digests=digests(names),
         functions=tables["functions"].tobytes(),
         calls=tables["calls"].tobytes(),
         members=tables["members"].tobytes(),
@@ -79,12 +84,11 @@ def part(files: Sequence[tuple[str, Facts]], key: bytes = b"") -> Part:
 
 
 def join_tables(
-    parts: Sequence[Facts] | Sequence[Part], names: Sequence[Sequence[str]], widths: Mapping[str, int]
+    parts: Sequence[Facts] | Sequence[Part], numbers: Table, names: Sequence[int], widths: Mapping[str, int]
 ) -> Joined:
-    """Tables one below the other, with the numbers of names and functions that hold for all."""
-    ids = {name: number for number, name in enumerate(dict.fromkeys(chain(("",), *names)))}
-    numbers = np.fromiter(map(ids.__getitem__, chain.from_iterable(names)), np.int32)
-    first_name = _begins([len(one) for one in names])
+    """Tables one below the other, with the numbers of names and functions that hold for all: `numbers` of each part's names,
+    of which it has so many (`names`)."""
+    first_name = _begins(names)
     tables, owners = {}, {}
     first_function = np.zeros(0, np.int32)
     for table, width in widths.items():
@@ -99,7 +103,7 @@ def join_tables(
         elif table in _CALLERS:
             rows[:, 0] += first_function[owner]
         tables[table], owners[table] = rows, owner
-    return Joined(ids, tables, owners)
+    return Joined(tables, owners)
 
 
 def _begins(counts: Sequence[int]) -> Table:

@@ -98,7 +98,7 @@ class Resources:
 
     def _type_of_member(self, member: str) -> str | None:
         """The structure that members of this name are of, if that is one only."""
-        number = self.index.ids.get(member)
+        number = self.index.names.number(member)
         if not number:
             return None
         begin, end = np.searchsorted(self._typed[:, 1], [number, number + 1])

@@ -19,7 +19,7 @@ _SAVE = re.compile(r"memalloc_(\w+)_save\Z")
 class Scopes:
     def __init__(self, graph: Graph) -> None:
         index = graph.index
-        kinds = {number: match[1] for name, number in index.ids.items() if (match := _SAVE.match(name))}
+        kinds = {number: match[1] for number, name in enumerate(index.names) if (match := _SAVE.match(name))}
         self._entered: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
         rows = index.calls[np.isin(index.calls[:, 1], list(kinds))]
         for caller, name, line in rows.tolist():

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from unkillable import cachedir
-from unkillable.ksource import blocks, calls, extract, facts, handed, parts, text
+from unkillable.ksource import blocks, calls, extract, facts, handed, names, parts, text
 from unkillable.ksource.facts import Facts
 from unkillable.ksource.parts import Part
 from unkillable.ksource.tree import File, Tree
@@ -99,6 +99,6 @@ def _code() -> str:
     """Names what extracts: facts of another program are of no use."""
     sources = (
         Path(str(module.__file__)).read_bytes()
-        for module in (text, blocks, calls, extract, facts, handed, parts)
+        for module in (text, blocks, calls, extract, facts, handed, names, parts)
     )
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
