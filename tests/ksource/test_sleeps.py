@@ -170,6 +170,49 @@ def test_a_state_stored_by_hand(make) -> None:
     assert (point.state.name, point.open_coded) == ("TASK_UNINTERRUPTIBLE", True)
 
 
+def test_no_scheduler_whose_state_was_found_later(make) -> None:
+    code = """int claim(struct lounge *lounge)
+{
+	enter(lounge, TASK_UNINTERRUPTIBLE);
+	schedule();
+}
+int claim_first(struct lounge *lounge)
+{
+	work(lounge);
+	claim(lounge);
+	work(lounge);
+}
+"""
+    header = "int claim(struct lounge *lounge);\nint claim_first(struct lounge *lounge);\n"
+    sleeps = make({**FILES, "block/claim.c": code, "include/linux/claim.h": header})
+    assert sleeps.events.schedulers == {"schedule", "schedule_for"}
+    assert state(sleeps, "claim") == "TASK_UNINTERRUPTIBLE"
+    sleeper = "int opener(struct lounge *lounge)\n{\n\tclaim(lounge);\n}\n"
+    (point,) = points(
+        make({**FILES, "block/claim.c": code, "include/linux/claim.h": header, "fs/box/o.c": sleeper}),
+        "opener",
+    )
+    assert (point.primitive, point.state.name) == ("claim", "TASK_UNINTERRUPTIBLE")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"), [("\tschedule();\n", ["TASK_INTERRUPTIBLE"]), ("\trelax();\n", [])]
+)
+def test_a_statement_that_calls_the_scheduler_by_a_helper(make, body: str, expected: list[str]) -> None:
+    code = f"""static void unlocked(struct box *box)
+{{
+	hatch_unlock(&box->guard);
+{body}	hatch_lock(&box->guard);
+}}
+int break_box(struct box *box)
+{{
+	return ___rest(box->lounge, box->free, TASK_INTERRUPTIBLE, unlocked(box));
+}}
+"""
+    found = points(make({**FILES, "fs/box/more.c": code}), "break_box")
+    assert [one.state.name for one in found] == expected
+
+
 def test_nothing_sleeps(make) -> None:
     sleeps = make({"fs/a.c": "int f(void)\n{\n}\n"})
     assert sleeps.primitives() == {}

@@ -20,6 +20,7 @@ SCHEDULE = "schedule"
 
 _STORED = re.compile(r"\bcurrent\s*->\s*(?:__)?state\b\s*(?:,|=(?!=))\s*([^;]*)")
 """The member is `state` before 5.14."""
+_CALLED = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*\Z")
 _POINTED = re.compile(r"\(\s*\*\s*(\w+)\s*\)\s*\(")
 
@@ -166,7 +167,7 @@ class Events:
                 }
                 direct = any(
                     re.search(rf"\b{re.escape(name)}\s*\(", one) for name in self.schedulers for one in given
-                )
+                ) or any(self._schedules(function, one) for one in given)
                 if not direct and not handed:
                     continue
                 if not direct:
@@ -183,6 +184,17 @@ class Events:
         queue = call.arguments[0] if call.arguments else None
         return Event(
             "sleep", call.at, call.end, call.name, state, parameter, False, queue, tuple(sorted(statements))
+        )
+
+    def _schedules(self, function: int, statement: str) -> bool:
+        """Whether a statement calls a function of the same file that calls a scheduler: ext4_wait_dax_page(inode)."""
+        here = self.index.path(function)
+        return any(
+            call.through is None and call.name in self.schedulers
+            for name in _CALLED.findall(statement)
+            for one in self.index.defined(name).tolist()
+            if self.index.is_static(one) and self.index.path(one) == here
+            for call in self.sources.calls(one)
         )
 
     def _returns_first(self, function: int, arguments: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from unkillable.ksource.events import Event, Events, Sleeper
+from unkillable.ksource.events import SCHEDULE, Event, Events, Sleeper
 from unkillable.ksource.index import Index
 from unkillable.ksource.offered import Offered, is_public
 from unkillable.ksource.sources import Sources
@@ -91,6 +91,7 @@ class Sleeps:
             callers = self.index.callers(names).tolist()
             self._direct(callers)
             names = self._setters(callers)
+        self._recheck()
         self._wrappers()
         self._primitives = self._offer()
         self._inside = self._internal()
@@ -157,14 +158,31 @@ class Sleeps:
                     or (self.index.is_static(function) and not self.index.is_header(function))
                 ):
                     continue
-                kinds = {one.kind for one in self.events.of(function)}
-                if "schedule" in kinds and not kinds & {"set", "sleep"}:
+                if self._is_scheduler(function):
                     found.append(name)
             more = {name for name in found if self.offered.header(name)}
             if not more:
                 return
             self.events.schedulers |= more
             self.events.forget()
+
+    def _recheck(self) -> None:
+        """Takes back schedulers that have a state of their own after all: what they store it with was no setter yet when they were
+        found (bd_prepare_to_claim() of 6.1, and with it whoever calls that)."""
+        while True:
+            wrong = {
+                name
+                for name in self.events.schedulers - {SCHEDULE}
+                if not any(self._is_scheduler(one) for one in self.index.defined(name).tolist())
+            }
+            if not wrong:
+                return
+            self.events.schedulers -= wrong
+            self.events.forget()
+
+    def _is_scheduler(self, function: int) -> bool:
+        kinds = {one.kind for one in self.events.of(function)}
+        return "schedule" in kinds and not kinds & {"set", "sleep"}
 
     def _direct(self, callers: Sequence[int]) -> None:
         """What stores a state and calls a scheduler."""
