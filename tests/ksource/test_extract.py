@@ -146,3 +146,23 @@ def test_any_order_of_words(parts: list[bytes]) -> None:
         assert all(0 <= row[0] < count for row in facts.table(table).tolist())
     for row in facts.table("functions").tolist():
         assert 0 <= row[2] <= row[3] <= len(source)
+
+
+def test_what_stands_behind_a_merge_conflict_is_found() -> None:
+    source = b"""int before(void)
+{
+<<<<<<< HEAD
+	if (one()) {
+=======
+	if (other()) {
+>>>>>>> topic
+		work();
+	}
+}
+int after(void)
+{
+}
+"""
+    facts = extract(source, header=False)
+    assert [facts.names[row[0]] for row in facts.table("functions").tolist()] == ["before", "after"]
+    assert {facts.names[row[1]] for row in facts.table("calls").tolist()} == {"one", "other", "work"}

@@ -67,6 +67,17 @@ def test_a_directive_behind_a_comment_is_on_its_own_line() -> None:
     assert [(text.line(one.at), one.name) for one in text.conditions] == [(3, "if"), (6, "endif")]
 
 
+def test_sides_of_a_merge_conflict_are_those_of_a_condition() -> None:
+    source = b"a {\n<<<<<<< HEAD\n1 {\n||||||| base\n0 {\n=======\n#if X\n2 {\n#endif\n>>>>>>> topic\n}\n======== b\n"
+    text = Text(source)
+    assert [(text.line(one.at), one.name) for one in text.conditions] == [
+        (2, "if"), (4, "else"), (6, "else"), (7, "if"), (9, "endif"), (10, "endif"),
+    ]  # fmt: skip
+    assert text.code.split() == ["a", "{", "1", "{", "0", "{", "2", "{", "}", "========", "b"]
+    assert len(text.code) == len(source)
+    assert Text(b"a\n=======\nb").conditions == []
+
+
 def test_lines() -> None:
     text = Text(b"a\nb\n\nc")
     assert [text.line(at) for at in range(6)] == [1, 1, 2, 2, 3, 4]

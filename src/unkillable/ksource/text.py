@@ -27,6 +27,9 @@ _NOISE = re.compile(
 _SAME_LINE = "\v"
 """Stands for the end of a line in a comment or literal until the directives are found: they go on behind it."""
 _DIRECTIVE = re.compile(r"\n([ \t\v]*+)\#[ \t\v]*+(\w++)((?:[^\n\\]|\\.)*+)", re.DOTALL)
+_CONFLICT = re.compile(r"\n(<<<<<<<|\|{7}|=======|>>>>>>>)(?![^ \r\n])[^\n]*+")
+_SIDES = {"<<<<<<<": "if", "|||||||": "else", "=======": "else", ">>>>>>>": "endif"}
+"""What git leaves of a merge: both sides are code, as those of an #if are."""
 _NEWLINE = 10
 _LINE = re.compile(r"[^\n]+")
 _CONDITIONS = frozenset("if ifdef ifndef elif else endif".split())
@@ -55,9 +58,12 @@ class Text:
         self.macros: list[Directive] = []
         self.conditions: list[Directive] = []
         # The newline before is what a directive's pattern begins with: a literal is found twenty times faster than ^.
+        if "\n<<<<<<< " in readable:
+            readable = _CONFLICT.sub(self._conflict, "\n" + readable)[1:]
         code = "\n" + _NOISE.sub(_noise, readable)
         if "#" in code:
             code = _DIRECTIVE.sub(self._directive, code)
+        self.conditions.sort()
         self.code = code[1:].replace(_SAME_LINE, "\n")
         if without:
             self._drop(without)
@@ -71,6 +77,10 @@ class Text:
         elif name in _CONDITIONS:
             self.conditions.append(Directive(at, name, match[3].replace(_SAME_LINE, "\n")))
         return _blank(match[0].replace(_SAME_LINE, "\n"), "\n")
+
+    def _conflict(self, match: re.Match[str]) -> str:
+        self.conditions.append(Directive(match.start(), _SIDES[match[1]], ""))
+        return "\n" + _blank(match[0][1:], "")
 
     def _drop(self, ranges: Iterable[tuple[int, int]]) -> None:
         starts = [0, *self.starts.tolist(), len(self.code)]
