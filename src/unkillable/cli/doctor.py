@@ -38,6 +38,13 @@ TOOLS = (
         "audit: the tables of a kernel tree's functions and calls",
         "pip install 'unkillable[source]'",
     ),
+    Tool(
+        "cc",
+        "program",
+        "explain: compiling its search; without it Python searches, which is slower",
+        "apt-get install gcc",
+    ),
+    Tool("spin", "program", "explain: the tests hold its search against SPIN's", "apt-get install spin"),
     Tool("dot", "program", "drawing the graph that --format dot prints", "apt-get install graphviz"),
     Tool("chromium", "program", "the browser tests of the HTML report", "apt-get install chromium"),
     Tool("rg", "program", "the yardstick of the benchmarks (make bench)", "apt-get install ripgrep"),
