@@ -33,7 +33,7 @@ f.onload = () => {
 </script>"""
 
 
-def browse(page: str, folder: Path) -> tuple[str, str]:
+def browse(page: str, folder: Path, *flags: str) -> tuple[str, str]:
     """The document as the browser holds it after loading, and what it logged."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
@@ -44,7 +44,7 @@ def browse(page: str, folder: Path) -> tuple[str, str]:
         [
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1280,2000", "--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom", file.as_uri(),
+            "--window-size=1280,2000", "--virtual-time-budget=5000", "--enable-logging=stderr", *flags, "--dump-dom", file.as_uri(),
         ],
         capture_output=True, timeout=100,
     )  # fmt: skip
