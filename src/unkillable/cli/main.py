@@ -37,6 +37,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.fix",
         "Give me the patch: a series for exactly this kernel source tree.",
     ),
+    "explain": (
+        "unkillable.cli.explain",
+        "How does it come about?  Tries every interleaving of a small model of the kernel.",
+    ),
     "catalogue": (
         "unkillable.cli.catalogue",
         "Make what `diagnose` knows of a kernel's sleeps from that kernel's source.",

@@ -6,14 +6,16 @@ import json
 
 import click
 
+_DOCUMENTS = "diagnosis reproduction comparison audit waits explanation sites swaps".split()
+
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
-@click.argument("document", type=click.Choice(["diagnosis", "reproduction", "comparison", "audit", "waits"]))
+@click.argument("document", type=click.Choice(_DOCUMENTS))
 def command(document: str) -> None:
     """Print the JSON Schema of DOCUMENT.
 
     `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`, `audit`
-    that of `audit`, `waits` that of `waits`.
+    that of `audit`, `waits` that of `waits`, `explanation`, `sites` and `swaps` those of `explain`, `explain --sites` and `explain --wait`.
     """
     from unkillable.report.schema import json_schema
 

@@ -152,8 +152,6 @@ def _files(runs: Sequence[Run]) -> str:
         return f"files: all {size} read the same before and after, {where}"
     named = next((one for back in bad for one in back.named), None)
     such = f", such as {named.path} ({named.why})" if named else ""
-    if words := next((back.ended for back in bad if back.ended), None):
-        such += f"; the kernel gave up meanwhile: {words}"
     return f"files: not all {size} read the same before and after, in {len(bad)} of the {len(backs)} readings{such}"
 
 

@@ -330,7 +330,7 @@ def latencies(found: Sequence[tuple[str, Sequence[Run]]]) -> Figure | None:
     axes.set_ylim(0, 103)
     axes.set_xlabel("seconds from SIGKILL to exit", fontsize=11, color=COLOURS["soft"])
     axes.set_ylabel("gone, % of the killed", fontsize=11, color=COLOURS["soft"])
-    axes.legend(loc="best", fontsize=11, labelcolor=COLOURS["ink"], frameon=False, handlelength=3.2)
+    axes.legend(loc="lower right", fontsize=11, labelcolor=COLOURS["ink"], frameon=False, handlelength=3.2)
     return figure
 
 

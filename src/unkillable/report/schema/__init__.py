@@ -22,6 +22,7 @@ from unkillable.diagnosis.types import KINDS, Diagnosis
 from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
 from unkillable.lab.scenarios import types as scenario_types
+from unkillable.model import types as model_types
 from unkillable.proof import types as proof_types
 from unkillable.remedies import mitigations
 from unkillable.remedies import types as remedies_types
@@ -48,6 +49,9 @@ DOCUMENTS = {
     "audit": Document("unkillable.audit/1", audit_types.Audit, "unkillable audit"),
     "waits": Document("unkillable.waits/1", waits_types.Waits, "unkillable waits"),
     "fix": Document("unkillable.fix/1", proof_types.Fix, "unkillable fix"),
+    "explanation": Document("unkillable.explanation/1", model_types.Explanation, "unkillable explain"),
+    "sites": Document("unkillable.sites/1", model_types.Sites, "unkillable explain --sites"),
+    "swaps": Document("unkillable.swaps/1", model_types.Swaps, "unkillable explain --wait"),
     "mitigations": Document(
         "unkillable.mitigations/1", mitigations.Mitigations, "unkillable fix --mitigations"
     ),
