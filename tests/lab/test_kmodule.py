@@ -264,8 +264,7 @@ def test_a_patched_module_of_a_debian_kernel(tmp_path: Path) -> None:
     assert {"file_cache.c", "decompressor_multi.c"} < Elf.read(found).source_files()
     assert kmodule.rebuild(kernel, Module("cache", "multi", str(tmp_path))) == found
     (tmp_path / "other").mkdir()
-    head = "diff --git a/fs/squashfs/cache.c b/fs/squashfs/cache.c\n"
-    (tmp_path / "other" / "1.patch").write_text(head + (tmp_path / "1.patch").read_text())
+    (tmp_path / "other" / "1.patch").write_text("From: Another\n\n" + (tmp_path / "1.patch").read_text())
     other = kmodule.rebuild(kernel, Module("cache", "multi", str(tmp_path / "other")))
     assert other != found, "built anew, below another path"
     assert other.read_bytes() == found.read_bytes()

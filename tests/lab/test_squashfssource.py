@@ -200,6 +200,3 @@ def test_the_content_and_order_of_patches_count(tmp_path: Path) -> None:
 
     assert len({series(), series("a"), series("a", "b"), series("b", "a"), series("ab")}) == 5
     assert series("a") == series("a")
-    diff = "diff --git a/fs/squashfs/cache.c b/fs/squashfs/cache.c\n--- a/fs/squashfs/cache.c\n"
-    assert series(f"From: A\nDate: today\n\n{diff}") == series(f"From: B\n\n{diff}") == series(diff)
-    assert series(f"From: A\n\n{diff}") != series(f"From: A\n\n{diff}+\n")

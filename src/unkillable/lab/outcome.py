@@ -20,8 +20,6 @@ FROZEN = frozenset({"stalled", "livelock", "deadlock"})
 """Outcomes in which there is a stall to look at."""
 
 _PANIC = re.compile(rb"Kernel panic - not syncing: ([^\r\n]{0,200})")
-_STRAY = re.compile(rb"\bint3: [0-9a-f]{4} \[#1\]")
-"""How the first oops of a breakpoint begins; `Oops: int3: ` from 6.10 on."""
 _TAIL = 1 << 20
 
 
@@ -129,17 +127,6 @@ def _by_stall(facts: Facts, longest: Stall) -> tuple[str, str]:
         f"no answer for {longest.seconds:.0f} s although it works: {moved.disk_reads} disk reads{scanned} and "
         f"{moved.cpu_s:.1f} s of processor time in the last {moved.seconds:.0f} s"
     )
-
-
-def emulators_fault(console: bytes) -> str | None:
-    """Why a run says nothing of the guest, where its console shows so.
-
-    A kernel changes its own code (jump labels) by a breakpoint that it takes away again.  Under software emulation with
-    several processors one of them may meet it later: 1 of 30 boots of 6.12 ended so, in sched_clock_cpu(), before any module.
-    """
-    if not _STRAY.search(console):
-        return None
-    return "the emulator met a breakpoint that the kernel had taken away (Oops: int3), which is QEMU's doing: repeat the run"
 
 
 def last_words(console: bytes) -> str | None:

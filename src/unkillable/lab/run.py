@@ -303,12 +303,6 @@ class _Session:
         if facts is None:
             raise UserError("the run ended before anything was observed")
         decided, why = outcome.decide(facts)
-        console = _tail(self.files.console_log)
-        if fault := outcome.emulators_fault(console):
-            decided, why = "harness-failed", fault
-        read_back = seen.read_back()
-        if read_back and not read_back.complete:
-            read_back = msgspec.structs.replace(read_back, ended=outcome.last_words(console))
         beats, exits, samples = self.cut
         read = (
             (self.history[-1][1] - self.history[0][1], self.history[-1][2] - self.history[0][2])
@@ -335,7 +329,7 @@ class _Session:
             samples=tuple(seen.samples[:samples]),
             squashfs_errors=self.errors[0],
             squashfs_error_lines=self.errors[1],
-            read_back=read_back,
+            read_back=seen.read_back(),
             pulse_gap_s=seen.pulse_gap if seen.pulses else None,
             disk_reads=read[0],
             disk_read_kib=read[1] // 1024,

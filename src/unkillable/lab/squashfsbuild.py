@@ -23,7 +23,7 @@ from unkillable.lab.squashfssource import FOLDER
 _CONFIGURE = 600.0
 _PREPARE = 1800.0
 """Seconds: headers and kbuild's own programs, 40 of one processor."""
-_COMPILE = 1800.0
+_COMPILE = 600.0
 _NEEDS = (Need("make", "make"), Need("gcc", "gcc"), Need("flex", "flex"), Need("bison", "bison"))
 _WARNING = re.compile(
     rf"^(?:\S*/)?({FOLDER}/[\w.-]+):\d+:(?:\d+:)? (warning|error): (.{{1,300}})$", re.MULTILINE
@@ -46,7 +46,7 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     """file: text, which the version before it in the list had not."""
     error: str | None = None
-    """The first line that tells why it does not compile, or that make did not come to its end."""
+    """The first line that tells why it does not compile."""
 
 
 def compile_all(
@@ -139,20 +139,20 @@ class _Build(msgspec.Struct, frozen=True):
 
     def _compile(self) -> tuple[set[str], str | None]:
         """Warnings, and what is wrong if it does not compile."""
-        self.log.unlink(missing_ok=True)  # what is found in it is of this version
-        failed = None
+        start = self.log.stat().st_size
         try:
             self._make("W=1", f"{FOLDER}/", seconds=_COMPILE)
-        except UserError as error:  # the log that it names goes away
-            failed = str(error).partition("; its output is in ")[0]
-        rows = [
-            (kind, f"{name}: {told}")
-            for name, kind, told in _WARNING.findall(self.log.read_text(errors="replace"))
-        ]
+            failed = False
+        except UserError:
+            failed = True
+        with self.log.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+        rows = [(kind, f"{name}: {told}") for name, kind, told in _WARNING.findall(text)]
         warnings = {told for kind, told in rows if kind == "warning"}
-        if failed is None:
+        if not failed:
             return warnings, None
-        return warnings, next((told for kind, told in rows if kind == "error"), failed)
+        return warnings, next((told for kind, told in rows if kind == "error"), kmake.reason(self.log))
 
     def _make(self, *targets: str, seconds: float) -> None:
         arguments = (

@@ -29,7 +29,6 @@ _ARCHIVE = 8 << 30
 """Bytes of an unpacked source archive; Linux 7.2 has 1.5 GiB."""
 _LIMIT = 60.0
 _TARGETS = re.compile(r"^--- (\S+).*\n\+\+\+ (\S+)", re.MULTILINE)
-_DIFF = re.compile(rb"^(?:diff --git |--- \S+/)", re.MULTILINE)
 _HUNK = re.compile(
     r"(?:patching|checking) file '?(?P<file>[^'\n]+?)'?(?: \(.*\))?$|^Hunk #(?P<hunk>\d+) (?:FAILED|ignored) at (?P<line>\d+)",
     re.MULTILINE,
@@ -39,12 +38,6 @@ _HUNK = re.compile(
 class Patch(msgspec.Struct, frozen=True):
     path: Path
     text: bytes
-
-    @property
-    def change(self) -> bytes:
-        """Without the message before it."""
-        found = _DIFF.search(self.text)
-        return self.text[found.start() :] if found else self.text
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -57,8 +50,8 @@ class Edit(msgspec.Struct, frozen=True):
     added: str
 
     @property
-    def change(self) -> bytes:
-        """What tells it from others, as a patch's does."""
+    def text(self) -> bytes:
+        """What tells it from others, as a patch's text does."""
         return repr((self.file, self.anchor, self.added)).encode()
 
 
@@ -146,8 +139,8 @@ def _check(path: Path, text: str) -> None:
 
 
 def identity(series: Iterable[Change]) -> str:
-    """Changes if the content or the order of the patches does; their names do not count, nor who signed them and when."""
-    return digest(*(patch.change for patch in series))
+    """Changes if the content or the order of the patches does; their names do not count."""
+    return digest(*(patch.text for patch in series))
 
 
 def copy(source: Path, target: Path, series: Sequence[Change], version: str) -> Path:

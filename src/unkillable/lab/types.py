@@ -111,8 +111,6 @@ class ReadBack(msgspec.Struct, frozen=True):
     """Processes of the workload that SIGKILL did not end within 30 s."""
     complete: bool = True
     """Both later readings came to their end."""
-    ended: str | None = None
-    """The kernel's last words, where it gave up while the files were read again."""
 
     @property
     def good(self) -> bool:
