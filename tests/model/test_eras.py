@@ -7,13 +7,13 @@ import pytest
 from unkillable.errors import UserError
 from unkillable.model.eras import era_of, eras, sleeps, variant_of
 from unkillable.model.state import Gfp, Sleep
-from unkillable.model.types import Explanation, Story, Verdict
+from unkillable.model.types import Answer, Explanation, Story
 from unkillable.model.verdicts import Limits, explain
 
 STOCK, ARTICLE, SERIES = (variant_of(key) for key in ("stock", "article", "series"))
 
 
-def verdict(found: Explanation, name: str) -> Verdict:
+def verdict(found: Explanation, name: str) -> Answer:
     return next(one for one in found.verdicts if one.property == name)
 
 

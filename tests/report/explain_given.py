@@ -7,6 +7,7 @@ from typing import Any
 
 from unkillable.model.eras import era_of, variant_of
 from unkillable.model.types import (
+    Answer,
     Arrow,
     EntryView,
     Event,
@@ -15,7 +16,6 @@ from unkillable.model.types import (
     Scene,
     Story,
     TaskView,
-    Verdict,
 )
 from unkillable.model.verdicts import explain
 
@@ -114,17 +114,17 @@ def sigbus() -> Story:
     )  # fmt: skip
 
 
-def verdict(name: str, story: Story | None = None, **more: Any) -> Verdict:
+def verdict(name: str, story: Story | None = None, **more: Any) -> Answer:
     values: dict[str, Any] = {
         "question": f"Question {name}",
         "result": "violated" if story else "holds",
         "states": 1234,
         "steps": 46,
     }
-    return Verdict(property=name, story=story, **{**values, **more})
+    return Answer(property=name, story=story, **{**values, **more})
 
 
-def explanation(*verdicts: Verdict, **more: Any) -> Explanation:
+def explanation(*verdicts: Answer, **more: Any) -> Explanation:
     values: dict[str, Any] = {
         "era": "4.5", "title": "Linux up to 4.5", "variant": "stock", "bound": ("three programs", "two programs"), "parameters": {"tasks": 3},
         "engine": "c", "seconds": 1.25,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+KINDS = ("deadlock", "livelock", "starvation", "sigbus", "spin", "leak")
+"""Of stories."""
+RESULTS = ("holds", "violated", "undetermined")
+
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     """A task in a scene."""
@@ -103,7 +107,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What then goes on for ever; () where the story ends, or where nothing at all can happen any more."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about one property."""
 
     property: str
@@ -135,7 +139,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     seconds: float
     """Of searching."""
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Answer, ...]
 
 
 class Swap(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from unkillable.model.parameters import Parameters
 from unkillable.model.rows import NEVER
 from unkillable.model.search import Space, Tell, engines, explore
 from unkillable.model.state import At
-from unkillable.model.types import Explanation, Verdict
+from unkillable.model.types import Answer, Explanation
 
 QUESTIONS = {
     "starving": "Whoever asks for memory gets it at last, or is told that there is none",
@@ -66,7 +66,7 @@ def explain(
         raise UserError(
             f"{only}: no experiment of {era.key}; there are {', '.join(one.key for one in EXPERIMENTS)}"
         )
-    found: dict[str, list[Verdict]] = {}
+    found: dict[str, list[Answer]] = {}
     looked = []
     for experiment in chosen:
         if all(any(one.story for one in found.get(name, [])) for name in experiment.properties):
@@ -106,7 +106,7 @@ def _said(changes: Mapping[str, int]) -> str:
 
 def _verdicts(
     experiment: Experiment, system: Parameters, limits: Limits, names: Casting | None
-) -> Iterator[Verdict]:
+) -> Iterator[Answer]:
     space = explore(Machine(system), states=limits.states, engine=limits.engine, tell=limits.tell)
     for name in experiment.properties:
         number, task = _violation(space, name, limits.place)
@@ -116,7 +116,7 @@ def _verdicts(
         elif number >= 0:
             story = stories.lasting(space, number, name, task, names)
         result = "violated" if story else "holds" if space.complete else "undetermined"
-        yield Verdict(
+        yield Answer(
             property=name,
             question=QUESTIONS[name],
             result=result,
@@ -139,14 +139,14 @@ def _violation(space: Space, name: str, place: int) -> tuple[int, int]:
     return -1, 0
 
 
-def _joined(verdicts: list[Verdict]) -> Verdict:
+def _joined(verdicts: list[Answer]) -> Answer:
     """Of several experiments: the first that violates it, which is the one that is nearest to what people meet; it holds if it holds
     in all."""
     bad = next((one for one in verdicts if one.story), None)
     if bad:
         return bad
     worst = "undetermined" if any(one.result == "undetermined" for one in verdicts) else "holds"
-    return Verdict(
+    return Answer(
         property=verdicts[0].property, question=verdicts[0].question, result=worst,
         states=sum(one.states for one in verdicts), steps=max(one.steps for one in verdicts),
     )  # fmt: skip

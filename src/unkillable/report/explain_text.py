@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from unkillable.model.types import Event, Explanation, Scene, Sites, SiteSets, Story, Swaps, TaskView, Verdict
+from unkillable.model.types import Answer, Event, Explanation, Scene, Sites, SiteSets, Story, Swaps, TaskView
 from unkillable.report.plain import clean, width, wrap
 from unkillable.report.text import Style, plain_style
 
@@ -51,7 +51,7 @@ def _whole(found: Explanation) -> bool:
     return all(one.result == "holds" for one in found.verdicts)
 
 
-def _story(verdict: Verdict, story: Story, paint: Style, wide: int, *, alone: bool) -> Iterable[list[str]]:
+def _story(verdict: Answer, story: Story, paint: Style, wide: int, *, alone: bool) -> Iterable[list[str]]:
     head = "How it comes about, step by step"
     lines = [paint("head", head if alone else f"{verdict.question}: violated. {clean(story.title)}")]
     lines += [

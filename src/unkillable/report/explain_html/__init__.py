@@ -12,7 +12,7 @@ import hashlib
 import msgspec
 from markupsafe import Markup
 
-from unkillable.model.types import Explanation, Story, Verdict
+from unkillable.model.types import Answer, Explanation, Story
 from unkillable.report.explain_html import words
 from unkillable.report.explain_html.stage import Shot, shots
 from unkillable.report.html.templates import fill, style
@@ -69,7 +69,7 @@ def picture(story: Story, step: int) -> str:
     return fill("picture.html", _FOLDER, css=css, css_hash=_hash(css), shot=shots(story)[step], words=words)
 
 
-def _told(verdict: Verdict, number: int) -> Told | None:
+def _told(verdict: Answer, number: int) -> Told | None:
     return Told(f"s{number}", verdict.story, shots(verdict.story)) if verdict.story is not None else None
 
 

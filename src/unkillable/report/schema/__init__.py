@@ -89,6 +89,9 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Wait", "kind"): waits_types.KINDS,
     ("Wait", "role"): waits_types.ROLES,
     ("WaitChange", "kind"): waits_types.CHANGES,
+    ("Answer", "result"): model_types.RESULTS,
+    ("Story", "kind"): model_types.KINDS,
+    ("SiteSets", "decompressors"): ("PERCPU", "SINGLE", "MULTI"),
 }
 """Strings that are one of a list."""
 
