@@ -1,11 +1,11 @@
-"""Writes the tables and pictures of docs/measurements.md from the runs in docs/measurements/runs.
+"""Writes the tables and pictures of docs/measurements.md and docs/fix.md from the runs in docs/measurements/runs.
 
     python scripts/measurements.py          write them
     python scripts/measurements.py --check  exit with 1 if they are not what the runs say
 
 It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and
-`<!-- end -->`, where PLAN names docs/measurements/PLAN.toml.  Nothing is fetched or run: `unkillable compare` makes
-the runs.
+`<!-- end -->`, where PLAN names docs/measurements/PLAN.toml; `<!-- left PLAN -->` is one of what the runs left behind.
+Nothing is fetched or run: `unkillable compare` makes the runs.
 """
 
 from __future__ import annotations
@@ -14,27 +14,39 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from unkillable.comparison import Comparing
 from unkillable.lab import variations
+from unkillable.lab.stats import distribution
+from unkillable.lab.summary import counted, kill_latencies
 from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.report import lab_words as words
 from unkillable.report.lab_html import drawings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "measurements.md"
+PAGES = (ROOT / "docs" / "measurements.md", ROOT / "docs" / "fix.md")
 FOLDER = ROOT / "docs" / "measurements"
 FIGURES = ROOT / "src" / "unkillable" / "remedies" / "measured.json"
 PICTURES = ROOT / "docs" / "images"
-_BLOCK = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (table|left) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIX = ("fix-5.10", "fix-6.1", "fix-6.12", "fix-7.3")
+"""Plans of the pictures of docs/fix.md."""
 HEAD = (
     "variation", "runs", "outcome", "longest time without an answer, s", "OOM kills", "other ends", "SIGKILL to exit, s",
     "against stock",
 )  # fmt: skip
 OTHER_ENDS = 5
 """Number of that column, which a table without any leaves out."""
+HEAD_LEFT = (
+    "kernel", "variation", "runs", "longest time without an answer, s", "killed", "half of them gone within, s",
+    "99 % within, s", "the last after, s", "bystanders that died", "error lines", "files read again", "not as before",
+)  # fmt: skip
+_MANY = 100
+"""Kills from which on a hundredth of them can be told."""
 
 
 def comparison(name: str) -> Comparison:
@@ -74,6 +86,63 @@ def _row(cell: CellResult) -> tuple[str, ...]:
     )
 
 
+def left(found: Comparison) -> str:
+    """A Markdown table of who died, what was logged and what became of the files."""
+    rows = [_left(cell) for cell in found.cells if cell.summary is not None]
+    return "\n" + _line(HEAD_LEFT) + f"|{'---|' * len(HEAD_LEFT)}\n" + "".join(map(_line, rows)) + "\n"
+
+
+def _left(cell: CellResult) -> tuple[str, ...]:
+    runs = counted(cell.runs)
+    times = kill_latencies(runs)
+    steps = distribution(times)
+
+    def within(share: float) -> str:
+        reached = (x for x, y in zip(steps.seconds, steps.share, strict=True) if y >= share) if steps else ()
+        return next((f"{seconds:.2g}" for seconds in reached), "-")
+
+    backs = [run.read_back for run in runs if run.read_back is not None]
+    last = max((one.seconds for one in times if not one.open), default=None)
+    still = sum(one.open for one in times)
+    return (
+        cell.kernel.removeprefix("debian:"),
+        cell.variation,
+        str(len(runs)),
+        words.figure(cell.summary.longest_stall_s if cell.summary else None),
+        str(len(times)) + (f", {still} just before the end" if still else ""),
+        within(0.5),
+        within(0.99) if len(times) >= _MANY else "-",
+        "-" if last is None else f"{last:.2g}",
+        str(cell.summary.bystanders if cell.summary else 0),
+        str(sum(run.squashfs_errors for run in runs)),
+        f"in {len(backs)} of {len(runs)}",
+        str(sum(back.bad + back.missing + (not back.complete) for back in backs)),
+    )
+
+
+MAKERS = {"table": tables, "left": left}
+
+
+def rewritten(text: str) -> str:
+    """A page with its tables as the runs have them."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{MAKERS[block[2]](comparison(block[3]))}{block[4]}", text)
+
+
+def fix_drawings() -> Iterable[tuple[str, str]]:
+    """Name and SVG of the pictures of docs/fix.md: the longest stalls, and the kill latencies as it is and with the series."""
+    cells = tuple(cell for name in FIX for cell in comparison(name).cells)
+    yield "fix-longest.svg", drawings(Comparison(cells=cells, baseline="stock"))["longest.svg"]
+    # A line for each kernel with each.
+    lines = (
+        msgspec.structs.replace(
+            cell, kernel=f"{cell.kernel.removeprefix('debian:')}, {cell.variation}", variation=""
+        )
+        for cell in cells
+        if cell.variation in ("stock", "series") and kill_latencies(cell.runs)
+    )
+    yield "fix-latencies.svg", drawings(Comparison(cells=tuple(lines), baseline=""))["latencies.svg"]
+
+
 def figures(found: Comparison) -> str:
     """Series to variation to what its runs were, as remedies.mitigations.Measured has it."""
     series: dict[str, dict[str, object]] = {}
@@ -98,15 +167,19 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; exit with 1 if something would change"
     )
     check = arguments.parse_args().check
-    text = PAGE.read_text(encoding="utf-8")
-    fresh = _BLOCK.sub(lambda block: f"{block[1]}{tables(comparison(block[2]))}{block[3]}", text)
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    fresh = {page: rewritten(text) for page, text in pages.items()}
     plan = comparison("plan")
     if check:
-        return int(fresh != text or FIGURES.read_text(encoding="utf-8") != figures(plan))
+        return int(fresh != pages or FIGURES.read_text(encoding="utf-8") != figures(plan))
     FIGURES.write_text(figures(plan), encoding="utf-8")
-    PAGE.write_text(fresh, encoding="utf-8")
-    for name, drawing in drawings(plan).items():
-        (PICTURES / f"measured-{name}").write_text(drawing, encoding="utf-8")
+    for page, text in fresh.items():
+        page.write_text(text, encoding="utf-8")
+    for name, drawing in (
+        *((f"measured-{name}", one) for name, one in drawings(plan).items()),
+        *fix_drawings(),
+    ):
+        (PICTURES / name).write_text(drawing, encoding="utf-8")
     return 0
 
 
