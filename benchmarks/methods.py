@@ -38,7 +38,7 @@ def _literals() -> list[bytes]:
 def _source(path: str) -> Source:
     (source,) = find_sources([path])
     if not isinstance(source, Source):
-        raise TypeError(source.reason)
+        raise TypeError(f"{path}: not a log")
     return source
 
 

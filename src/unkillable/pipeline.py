@@ -9,11 +9,12 @@ import msgspec
 from unkillable.diagnosis import KINDS, Diagnosis, diagnose
 from unkillable.diagnosis.types import BootSummary, Problem
 from unkillable.errors import UserError
+from unkillable.evidence.bundle import read_bundle
 from unkillable.evidence.episodes import split
 from unkillable.evidence.reader import EvidenceReader
 from unkillable.evidence.types import Evidence
+from unkillable.klog import Bundle, Source, find_sources
 from unkillable.klog import Problem as InputProblem
-from unkillable.klog import Source, find_sources
 
 _OTHERS = 1000
 _CONFIDENCE = {"high": 0, "medium": 1, "low": 2}
@@ -90,9 +91,22 @@ def _diagnoses(
         if isinstance(source, InputProblem):
             problems.append(Problem(source.name, source.reason))
             continue
+        if isinstance(source, Bundle):
+            yield from map(judge, _collected(source, problems, source.name in paths))
+            continue
         for evidence in _evidence(source, problems, progress, source.name in paths):
             for episode in split(evidence):
                 yield judge(episode)
+
+
+def _collected(bundle: Bundle, problems: list[Problem], named: bool) -> Iterator[Evidence]:
+    try:
+        found = read_bundle(bundle)
+    except UserError as error:
+        problems.append(Problem(bundle.name, str(error), failed=named))
+        return
+    problems.extend(Problem(bundle.name, note, failed=False) for note in found.notes)
+    yield found.evidence
 
 
 def _evidence(

@@ -60,10 +60,13 @@ def read_live(
     )
 
 
-def read_proc_tree(path: Path, *, most: int = MOST_TASKS) -> LiveResult:
+def read_proc_tree(
+    path: Path, *, most: int = MOST_TASKS, source: str | None = None, machine: str | None = None
+) -> LiveResult:
     """The same from a directory copied from a device: PID/{stat,status,stack,wchan}, meminfo, vmstat, kmsg or dmesg ...
 
     The files may also lie in its `proc`. Symbolic links are not followed: the tree may come from a stranger.
+    `source` is the name that the evidence bears, `machine` what `uname -m` said there.
     """
     if not path.is_dir():
         raise UserError(f"{path}: not a directory copied from /proc")
@@ -78,7 +81,16 @@ def read_proc_tree(path: Path, *, most: int = MOST_TASKS) -> LiveResult:
         None,
     )
     return _read(
-        str(root), str(path / "sys"), str(log) if log else None, None, 1, 0.0, most, 30.0, follow=False
+        str(root),
+        str(path / "sys"),
+        str(log) if log else None,
+        machine,
+        1,
+        0.0,
+        most,
+        30.0,
+        follow=False,
+        source=source,
     )
 
 
@@ -91,7 +103,7 @@ def _plain(file: Path) -> bool:
 
 def _read(
     proc: str, sys: str, kmsg: str | None, machine: str | None, looks: int, interval: float, most: int, patience: float,
-    follow: bool = True,
+    follow: bool = True, source: str | None = None,
 ) -> LiveResult:  # fmt: skip
     system = System(proc, sys)
     buffers = [Buffer(1 << 18, follow) for _ in range(looks)]
@@ -114,11 +126,12 @@ def _read(
     if not any(scan.seen for scan in scans) and "meminfo" not in system.files:
         raise UserError(f"{proc}: no tasks in it: is it a mounted proc file system, or a copy of one?")
     log, notes = _kernel_log(kmsg)
-    builder = Builder(proc, live=True)
+    builder = Builder(source or proc, live=True)
     system.describe(builder, machine)
     if log is not None:
         take_log(builder, log)
-    builder.config.update(parse_config(Buffer(1 << 18, follow).read(f"{proc}/config.gz")))
+    for name, size in (("config.gz", 1 << 18), ("config", 1 << 20)):
+        builder.config.update(parse_config(Buffer(size, follow).read(f"{proc}/{name}")))
     for scan, memory, pressure in zip(scans, memories, pressures, strict=True):
         snapshot = builder.begin_snapshot("proc")
         for task in scan.tasks:

@@ -39,6 +39,7 @@ PSEUDO = frozenset(
 )
 _MOUNTS_LIMIT = 4_000
 _CONFIG_LIMIT = 1 << 20
+_GZIP = b"\x1f\x8b"
 _PAGE_SIZES = (4, 8, 16, 32, 64)  # KiB
 
 _PSI = re.compile(r"^(some|full) avg10=(\d{1,3}\.\d{2}) ", re.MULTILINE)
@@ -264,12 +265,14 @@ def parse_mounts(text: str) -> tuple[str | None, list[str]]:
     return root, list(types)
 
 
-def parse_config(packed: bytes) -> dict[str, str]:
-    """/proc/config.gz's options, `n` for those not set; nothing where it is damaged."""
-    try:
-        text = zlib.decompressobj(31).decompress(packed, _CONFIG_LIMIT).decode("ascii", "replace")
-    except zlib.error:
-        return {}
+def parse_config(data: bytes) -> dict[str, str]:
+    """The options of /proc/config.gz, or of its text, `n` for those not set; nothing where it is damaged."""
+    if data.startswith(_GZIP):
+        try:
+            data = zlib.decompressobj(31).decompress(data, _CONFIG_LIMIT)
+        except zlib.error:
+            return {}
+    text = data.decode("ascii", "replace")
     return {match[1] or match[3]: match[2] or "n" for match in _CONFIG.finditer(text)}
 
 

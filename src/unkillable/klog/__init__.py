@@ -8,9 +8,10 @@
 This room knows nothing of what a line means: its caller passes the literals it is interested in.
 """
 
+from unkillable.klog.bundle import Bundle
 from unkillable.klog.reader import Reader
 from unkillable.klog.record import Record
 from unkillable.klog.sources import Problem, find_sources
 from unkillable.klog.streams import Source
 
-__all__ = ["Problem", "Reader", "Record", "Source", "find_sources"]
+__all__ = ["Bundle", "Problem", "Reader", "Record", "Source", "find_sources"]

@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from unkillable.errors import UserError
 from unkillable.klog.archive import Cursor, Member, is_tar, is_zip, tar_members, zip_members
+from unkillable.klog.bundle import Bundle, is_marker
 from unkillable.klog.compression import ByteStream, Damaged
 from unkillable.klog.groups import is_pstore, join_pstore, join_rotated
 from unkillable.klog.limits import MAX_DEPTH, MAX_ZIP_FROM_PIPE
@@ -29,12 +31,14 @@ class Problem(msgspec.Struct, frozen=True):
     reason: str
 
 
-def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
+def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     """The logs in `paths`: files, directories (recursively), archives, `-` for standard input.
 
     Types are recognised by content. Rotated files given together or found in one directory are one Source,
     oldest first, and so are the parts of one pstore dump. An archive's members should be read as they come:
     that needs one pass, going back opens the archive anew (and is impossible for a pipe).
+
+    What collect.sh wrote is a Bundle.
 
     Raises UserError where a path does not exist.
     """
@@ -49,7 +53,7 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Problem]:
             yield from _directory(path, set(), 0)
 
 
-def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Problem]:
+def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Bundle | Problem]:
     try:
         status = Path(path).stat()
         if (status.st_dev, status.st_ino) in seen:
@@ -81,7 +85,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
             yield Problem(full, f"more than {MAX_DEPTH} directories deep: left out")
 
 
-def _listed(paths: Sequence[str]) -> Iterator[Source | Problem]:
+def _listed(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     """The logs in files named together."""
     parts: list[Part] = []
     for name, members in join_rotated(paths).items():
@@ -100,7 +104,7 @@ def _file_part(path: str) -> Part:
     return Part(path, lambda: File(path), deflate=path.endswith(".z"), size=size)
 
 
-def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
+def _files(name: str, members: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     """The log in one file, or in several rotated ones."""
     if len(members) == 1:
         yield from _file(name)
@@ -118,7 +122,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Problem]:
         yield Source(name, readable, size)
 
 
-def _file(path: str) -> Iterator[Source | Problem]:
+def _file(path: str) -> Iterator[Source | Bundle | Problem]:
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
@@ -135,7 +139,7 @@ def _file(path: str) -> Iterator[Source | Problem]:
         yield Problem(path, f"cannot be opened: {error.strerror or error}")
 
 
-def _stream(name: str, stream: ByteStream) -> Iterator[Source | Problem]:
+def _stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
     """The logs in something that can be read only once."""
     content = unpack(stream)
     if is_zip(content.head):
@@ -163,11 +167,14 @@ def _stream(name: str, stream: ByteStream) -> Iterator[Source | Problem]:
         yield Source(name, [Part(name, once)])
 
 
-def _members(archive: str, members: Iterator[Member]) -> Iterator[Source | Problem]:
+def _members(archive: str, members: Iterator[Member]) -> Iterator[Source | Bundle | Problem]:
     """An archive's members as sources; an archive within it is reported, not unpacked."""
     parts: list[Part] = []
     try:
-        for member in members:
+        for number, member in enumerate(members):
+            if number == 0 and is_marker(member.name):
+                yield Bundle(archive, chain([member], members))
+                return
             name = f"{archive}!{member.name}"
             try:
                 if is_pstore(member.name) and member.size <= MAX_PSTORE_PART:
