@@ -22,7 +22,7 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 MAX_LINES = 400
 
 ROOMS = {
-    "klog", "evidence", "waits", "ksource", "diagnosis", "lab", "remedies", "model", "fleet", "report", "cli",
+    "klog", "collect", "evidence", "waits", "ksource", "diagnosis", "lab", "remedies", "model", "fleet", "report", "cli",
 }  # fmt: skip
 
 # Put together from parts, so that this file passes its own check.

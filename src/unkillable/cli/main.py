@@ -45,6 +45,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.catalogue",
         "Make what `diagnose` knows of a kernel's sleeps from that kernel's source.",
     ),
+    "collect": (
+        "unkillable.cli.collect",
+        "What must I capture on the device?  Prints a shell script for it.",
+    ),
     "doctor": (
         "unkillable.cli.doctor",
         "What is missing on this machine: each optional tool, and how to install it.",
