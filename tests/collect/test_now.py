@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -178,6 +179,43 @@ def test_an_interruption_leaves_nothing_behind(device: Device, number: signal.Si
     while left(process) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left(process) == []
+
+
+def test_without_a_directory_it_takes_one_in_ram(device: Device) -> None:
+    places = [Path(name) for name in ("/run", "/dev/shm", "/tmp")]
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    in_ram = [
+        one for one in places if [kind for _, at, kind, *_ in mounts if at == str(one)][-1:] == ["tmpfs"]
+    ]
+    if not in_ram or os.getuid() != 0:
+        pytest.skip("needs root, and a tmpfs of its own on /run, /dev/shm or /tmp")
+    command = [
+        word
+        for word in device.command("now", "--root", str(device.root), "--max-kib", "600")
+        if word != "--dir"
+    ]
+    done = subprocess.run(command[:-1], env=device.environment, capture_output=True, text=True, check=True)
+    bundle = Path(done.stderr.partition("written: ")[2].split()[0])
+    try:
+        assert bundle.parent == in_ram[0] / "unkillable"
+        assert "proc/122/stack" in members(bundle)
+    finally:
+        bundle.unlink()
+        with contextlib.suppress(OSError):
+            bundle.parent.rmdir()
+
+
+def test_a_disk_with_too_little_room_is_not_written_to(device: Device) -> None:
+    df = device.path / "df"
+    df.unlink(missing_ok=True)
+    df.write_text(
+        "#!/bin/sh\necho Filesystem 1024-blocks Used Available Capacity Mounted\necho /dev/x 900 890 10 99% /\n"
+    )
+    df.chmod(0o755)
+    said = device.run("now", "--root", str(device.root), "-o", str(device.bundle), status=2)
+    assert "10 KiB are free there" in said
+    assert not device.bundle.exists()
+    assert list(device.ram.iterdir()) == []
 
 
 def test_it_waits_for_a_line(device: Device) -> None:

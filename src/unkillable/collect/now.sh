@@ -38,6 +38,7 @@ room_on_disk() { # FILE given by the user: a disk that is full is not written to
 	room=${room% }
 	room=${room##* }
 	if is_number "$room" && [ "$room" -lt "$max_kib" ]; then
+		clean_up
 		die "$1: $room KiB are free there and up to $max_kib may be needed: name another file, - for a pipe, or --max-kib"
 	fi
 }

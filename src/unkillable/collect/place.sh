@@ -2,9 +2,9 @@
 
 in_ram() { # DIRECTORY: whether it is on a file system that is memory
 	best='' kind=''
-	while read -r _ place type _; do
-		case $1/ in "${place%/}"/*)
-			[ "${#place}" -lt "${#best}" ] || best=$place kind=$type
+	while read -r _ point type _; do
+		case $1/ in "${point%/}"/*)
+			[ "${#point}" -lt "${#best}" ] || best=$point kind=$type
 			;;
 		esac
 	done </proc/mounts
