@@ -9,7 +9,7 @@ from pathlib import Path
 from unkillable import commands
 from unkillable.errors import UserError
 from unkillable.lab import erofs
-from unkillable.lab.superblocks import inspect
+from unkillable.superblocks import inspect
 
 MAX_LINKS = 40
 """Links that are followed, as by the kernel (MAXSYMLINKS)."""

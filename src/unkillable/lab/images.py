@@ -18,7 +18,7 @@ from unkillable.errors import UserError
 from unkillable.lab.cache import digest, entry
 from unkillable.lab.imagepaths import has_path
 from unkillable.lab.setup import COMPRESSORS, FILE_SYSTEMS, Root
-from unkillable.lab.superblocks import ImageInfo, inspect, mountable
+from unkillable.superblocks import ImageInfo, inspect, mountable
 from unkillable.versions import within
 
 __all__ = ["ImageInfo", "Tree", "build", "configs", "has_path", "inspect", "mountable", "stage"]

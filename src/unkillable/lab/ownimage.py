@@ -17,7 +17,7 @@ from unkillable.errors import UserError
 from unkillable.lab.cache import digest, entry
 from unkillable.lab.imagepaths import has_path
 from unkillable.lab.images import TOOLS, fingerprint, identity, stage
-from unkillable.lab.superblocks import ImageInfo, inspect, mountable
+from unkillable.superblocks import ImageInfo, inspect, mountable
 
 PLACE = "/.unkillable"
 """Directory of the added programs.  A new one in the root: mksquashfs adds nothing to directories that are there."""
