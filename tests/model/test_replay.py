@@ -178,7 +178,7 @@ def test_a_replay_ends(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
         (Options(block_size=5000), "powers of two from 4 KiB to 1 MiB"),
         (Options(block_size=2 << 20), "powers of two from 4 KiB to 1 MiB"),
         (Options(memory_kib=1), "at least 64 KiB"),
-        (Options(release="4.19"), r"--kernel 4\.19: what is replayed here is 5\.8 or later"),
+        (Options(release="4.19"), r"--era 4\.19: what is replayed here is 5\.8 or later"),
         (Options(mounted_at="usr"), "begins with /"),
     ],
 )

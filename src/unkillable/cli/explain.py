@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unkillable import __version__
+from unkillable.cli import explain_image
 from unkillable.cli.given import check_targets, emit, format_option
 from unkillable.cli.output import write_file
 from unkillable.cli.progress import Line
@@ -31,6 +32,7 @@ Examples:
   unkillable explain --wait wait_event_interruptible
   unkillable diagnose console.log --format json | unkillable explain --diagnosis -
   unkillable explain --set kill_early=1 --set tasks=4 --experiment shortage
+  unkillable explain --image rootfs.squashfs --trace boot.strace
 """
 
 
@@ -62,6 +64,7 @@ Examples:
     type=click.Choice(["native", "python"]),
     help="How to search.  [default: native, if there is a C compiler]",
 )
+@explain_image.image_options
 @click.option("--promela", metavar="FILE", help="Instead: write the --experiment as a model for SPIN.")
 @click.option("--full", is_flag=True, help="Tell the story of every violation.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if something is violated or could not be told.")
@@ -75,6 +78,9 @@ def command(**given: Any) -> None:
     What does not come about in any order is said to hold, within the bound that is stated.
     """
     check_targets(given["html"], given["output"])
+    if given["image"]:
+        explain_image.run(given)
+        return
     told = _told(given["diagnosis"])
     era = _era(given["release"], told)
     changes = _changes(given["changes"])

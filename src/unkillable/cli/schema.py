@@ -6,7 +6,7 @@ import json
 
 import click
 
-_DOCUMENTS = "diagnosis reproduction comparison audit waits explanation sites swaps".split()
+_DOCUMENTS = "diagnosis reproduction comparison audit waits explanation sites swaps explain-image".split()
 
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
@@ -15,7 +15,8 @@ def command(document: str) -> None:
     """Print the JSON Schema of DOCUMENT.
 
     `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`, `audit`
-    that of `audit`, `waits` that of `waits`, `explanation`, `sites` and `swaps` those of `explain`, `explain --sites` and `explain --wait`.
+    that of `audit`, `waits` that of `waits`, `explanation`, `sites`, `swaps` and `explain-image` those of `explain`, `explain --sites`,
+    `explain --wait` and `explain --image`.
     """
     from unkillable.report.schema import json_schema
 

@@ -24,10 +24,14 @@ COLD_PAGES = 500
 """Pages, spread evenly over the image, on which a fault is tried with nothing in memory."""
 
 
+DEFAULT = "6.1"
+"""Kernel release, if none is said."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """What is asked, beside the image and the trace."""
 
-    release: str = "6.12"
+    release: str = DEFAULT
     file: str = "direct"
     decompressors: str = "percpu"
     cpus: int = 2

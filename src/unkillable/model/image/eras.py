@@ -70,7 +70,7 @@ def kernel_of(
 ) -> Mount:
     """How a kernel of a release, configured so, mounts an image of so many fragments."""
     if not within(release, OLDEST, None):
-        raise UserError(f"--kernel {release}: what is replayed here is {OLDEST} or later")
+        raise UserError(f"--era {release}: what is replayed here is {OLDEST} or later")
     era = era_of(release)
     at_once = {"single": 1, "multi": 2 * cpus, "percpu": cpus}[decompressors]  # max_decompressors()
     few = min(entries, fragments) if not era.data_entries else entries

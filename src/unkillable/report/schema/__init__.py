@@ -23,6 +23,7 @@ from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
 from unkillable.lab.scenarios import types as scenario_types
 from unkillable.model import types as model_types
+from unkillable.model.image import types as image_types
 from unkillable.proof import types as proof_types
 from unkillable.remedies import mitigations
 from unkillable.remedies import types as remedies_types
@@ -54,6 +55,9 @@ DOCUMENTS = {
     "swaps": Document("unkillable.swaps/1", model_types.Swaps, "unkillable explain --wait"),
     "mitigations": Document(
         "unkillable.mitigations/1", mitigations.Mitigations, "unkillable fix --mitigations"
+    ),
+    "explain-image": Document(
+        "unkillable.explain-image/1", image_types.ImageReport, "unkillable explain --image"
     ),
 }
 
@@ -92,6 +96,9 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Answer", "result"): model_types.RESULTS,
     ("Story", "kind"): model_types.KINDS,
     ("SiteSets", "decompressors"): ("PERCPU", "SINGLE", "MULTI"),
+    ("Mount", "file"): image_types.FILES,
+    ("Mount", "decompressors"): image_types.DECOMPRESSORS,
+    ("TraceFacts", "format"): image_types.FORMATS,
 }
 """Strings that are one of a list."""
 
