@@ -227,3 +227,19 @@ def test_processes_agree_with_one(root: Path, monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(loading, "_ALONE", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     assert callers(root, "one", drivers=True) == alone
+
+
+def test_what_no_brace_closes_is_named_each_time(root: Path) -> None:
+    (root / "fs/a/broken.c").write_text(
+        "int cut(void)\n{\n\tif (one()) {\n\treturn 0;\n}\nint behind(void)\n{\n\tone();\n}\n"
+    )
+    for _again in range(2):
+        tree = Tree(root)
+        load(tree, tree.scope(None, False))
+        assert tree.skipped == [
+            "fs/a/broken.c:1: no brace closes cut(): what follows it was not told from it"
+        ]
+    (root / "fs/a/broken.c").unlink()
+    tree = Tree(root)
+    load(tree, tree.scope(None, False))
+    assert tree.skipped == []

@@ -9,7 +9,7 @@ import numpy as np
 
 from unkillable.ksource import blocks, handed
 from unkillable.ksource.blocks import Block
-from unkillable.ksource.facts import ASKS, HANDED, HEADER, MACRO, STATIC, Facts
+from unkillable.ksource.facts import ASKS, HANDED, HEADER, MACRO, OPEN, STATIC, Facts
 from unkillable.ksource.text import Text
 
 # Backwards, from the parenthesis: a literal is found at once, and a word before it need not be tried at each of its letters.
@@ -90,7 +90,8 @@ class _Extraction:
             static = STATIC if "static" in block.head.split() else 0
             end = min(block.close + 1, len(self.text.code))
             asks = _asks(self.text.code, block.open, end)
-            self._function(head.name, block.at + head.at, block.at, end, static | asks | self.flags)
+            left = OPEN if block.close == len(self.text.code) else 0
+            self._function(head.name, block.at + head.at, block.at, end, static | asks | left | self.flags)
             self._body(block, head.parameters)
             return
         tag = blocks.type_name(block.head)

@@ -17,6 +17,8 @@ HEADER = 4
 """Defined in a header."""
 ASKS = 8
 """Flags of memory requests are written in it."""
+OPEN = 16
+"""No brace closes it: what follows it in the file was read as a part of it."""
 
 Table = NDArray[np.int32]
 

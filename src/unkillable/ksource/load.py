@@ -12,8 +12,10 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from unkillable.ksource.extract import extract
-from unkillable.ksource.facts import Facts
+from unkillable.ksource.facts import OPEN, Facts
 from unkillable.ksource.index import Index
 from unkillable.ksource.parts import Part, part
 from unkillable.ksource.store import Known, Shard, Store, digest, shard_of
@@ -65,7 +67,16 @@ def load(
         parts[name] = found
     if stale:
         _keep(store, known, shards, {shard_of(one.path) for one in stale}, began)
-    return Index(found for found in parts.values() if found is not None)
+    index = Index(found for found in parts.values() if found is not None)
+    tree.skipped += _left_open(index)
+    return index
+
+
+def _left_open(index: Index) -> Iterator[str]:
+    """Functions that no brace closes: the rest of their file was not told from them."""
+    for function in np.flatnonzero(index.functions[:, 4] & OPEN).tolist():
+        name = index.name(function)
+        yield f"{index.path(function)}:{index.line(function)}: no brace closes {name}(): what follows it was not told from it"
 
 
 def _kept(store: Store, name: str, files: Sequence[File], known: Known) -> Part | None:
