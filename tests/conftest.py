@@ -6,6 +6,9 @@ from hypothesis import settings
 
 # A build must not turn red by chance: CI tries the same examples every time.  `make fuzz`, and a run without CI,
 # look for new ones.
-settings.register_profile("ci", derandomize=True, print_blob=True)
+settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
+# How long an example takes says something about the machine, which others use as well.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 if os.environ.get("CI"):
     settings.load_profile("ci")
