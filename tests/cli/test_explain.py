@@ -99,6 +99,13 @@ def test_without_a_compiler_python_searches(monkeypatch: pytest.MonkeyPatch) -> 
     ("arguments", "words"),
     [
         (["--era", "nine"], "no kernel release that the model knows"),
+        (["--sites", "--variant", "series"], "--variant does not go with --sites"),
+        (["--sites", "--wait", "wait_event"], "do not go together"),
+        (["--wait", "wait_event", "--exit-code"], "--exit-code does not go with --wait"),
+        (
+            ["--promela", "x.pml", "--set", "tasks=2", "--html", "x.html"],
+            "--html does not go with --promela",
+        ),
         (["--set", "tasks"], "write it as NAME=NUMBER"),
         (["--set", "tasks=-1"], "write it as NAME=NUMBER"),
         (["--set", "tasks=99"], "99 tasks: the model takes 1 to 8"),

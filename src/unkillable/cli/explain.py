@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 _LARGEST = 64 << 20
 """Bytes of a diagnosis."""
 
+_OWN = {
+    "variant": "stock", "diagnosis": None, "changes": (), "experiment": None, "states": None, "engine": None, "full": False,
+    "exit_code": False, "html": None,
+}  # fmt: skip
+"""Options that not every question heeds, with their defaults."""
+_SPELT = {"changes": "set", "exit_code": "exit-code"}
+_HEEDED: dict[str, set[str]] = {
+    "sites": {"states", "engine"},
+    "wait": {"states", "engine", "changes"},
+    "promela": {"variant", "changes", "experiment"},
+    "image": set(),
+}
+"""Which of them each of the other questions heeds."""
+
 EPILOG = """\b
 Examples:
   unkillable explain
@@ -78,6 +92,7 @@ def command(**given: Any) -> None:
     What does not come about in any order is said to hold, within the bound that is stated.
     """
     check_targets(given["html"], given["output"])
+    _refuse(given)
     if given["image"]:
         explain_image.run(given)
         return
@@ -92,6 +107,17 @@ def command(**given: Any) -> None:
         _wait(era, changes, given)
     else:
         _explain(era, changes, told, given)
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    """Of options that say what to do instead, one at a time, and with none that it would not heed."""
+    chosen = [name for name in _HEEDED if given[name]]
+    if len(chosen) > 1:
+        raise UserError(f"--{chosen[0]} and --{chosen[1]} do not go together: ask one at a time")
+    for name in chosen:
+        for option, default in _OWN.items():
+            if option not in _HEEDED[name] and given[option] != default:
+                raise UserError(f"--{_SPELT.get(option, option)} does not go with --{name}")
 
 
 def _explain(era: Era, changes: dict[str, int], told: Told | None, given: dict[str, Any]) -> None:

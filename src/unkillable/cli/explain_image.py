@@ -25,8 +25,6 @@ _DECOMPRESSORS = {
 }
 _ENTRIES = "SQUASHFS_FRAGMENT_CACHE_SIZE"
 _MOST_ENTRIES = 10_000
-_OTHER = ("sites", "wait", "promela", "diagnosis", "experiment", "html")
-"""What else the command can be asked, and no image can answer."""
 
 
 def _bytes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -112,9 +110,6 @@ def run(given: dict[str, Any]) -> None:
 
     `given` has what `image_options` adds, and of the command `release` (of the kernel), `form` (text or json) and `output`.
     """
-    for option in _OTHER:
-        if given[option]:
-            raise UserError(f"--{option} does not go with --image")
     found = report(given)
 
     def rendered(paint: Callable[[str, str], str]) -> str:
