@@ -13,7 +13,7 @@ from unkillable.model.experiments import EXPERIMENTS, find
 from unkillable.model.language import Actor
 from unkillable.model.machine import Machine
 from unkillable.model.parameters import Parameters
-from unkillable.model.rows import NEVER, UNTIL
+from unkillable.model.rows import UNTIL
 from unkillable.model.search import explore, way
 from unkillable.model.state import FIELDS, At, Page, Sleep, State
 
@@ -190,13 +190,12 @@ def test_more_states_than_there_is_memory_for_is_refused_at_once() -> None:
         explore(system("6.1", "stock", "shortage"), states=10**14)
 
 
-def test_a_search_stops_at_what_it_looks_for() -> None:
-    machine = system("6.1", "stock", "shortage")
-    whole, early = explore(machine), explore(machine, stop=["sigbus"])
-    place = NEVER.index("sigbus")
-    assert not early.complete
-    assert early.count < whole.count
-    assert early.first[place] == whole.first[place] >= 0
+def test_the_search_says_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    space = explore(system("6.1", "stock", "crowd"), tell=lambda found, done: told.append((found, done)))
+    assert told
+    assert all(done <= found <= space.count for found, done in told)
+    assert any(done < found for found, done in told)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_both_do_the_same(era: str, picks: list[int], entry_count: int) -> None:
             cache.filled(machine.value(row, "entry", task) - 1)
         elif rule == "release":
             cache.put(machine.value(row, "entry", task) - 1)
-        woken = task if rule in ("entry_woken", "keyed_woken") else -1
+        woken = task if rule == "entry_woken" else -1
         row = after
         assert entries(cache) == searched(machine, row)
         readers = sum(machine.value(row, "at", t) in PENDING for t in range(3))

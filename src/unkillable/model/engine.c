@@ -157,14 +157,14 @@ static int keep(space *m, int64_t from, unsigned char *row, int process)
 	return 2 * (uint64_t)m->count > m->mask && grow(m);
 }
 
-/* Goes on for so many states.  0: all is found; 1: no room for more; 2: a property of the mask `stop` is broken; 3: there is more. */
-int space_expand(space *m, int64_t states, int stop)
+/* Goes on for so many states.  0: all is found; 1: no room for more; 2: there is more. */
+int space_expand(space *m, int64_t states)
 {
 	unsigned char row[WIDTH];
 	for (; m->done < m->count; m->done++) {
 		int bits;
 		if (states-- <= 0)
-			return 3;
+			return 2;
 		if (m->done == m->level) {
 			m->level = m->count;
 			m->depth++;
@@ -173,8 +173,6 @@ int space_expand(space *m, int64_t states, int stop)
 		for (int k = 0; bits >> k; k++)
 			if (bits >> k & 1 && m->first[k] < 0)
 				m->first[k] = m->done;
-		if (bits & stop)
-			return 2;
 		if (next(m, m->done, row, keep))
 			return 1;
 	}
@@ -182,6 +180,7 @@ int space_expand(space *m, int64_t states, int stop)
 }
 
 int64_t space_count(const space *m) { return m->count; }
+int64_t space_done(const space *m) { return m->done; }
 int64_t space_edges(const space *m) { return m->edges; }
 int64_t space_depth(const space *m) { return m->depth - 1; }
 int64_t space_first(const space *m, int property) { return m->first[property]; }

@@ -36,10 +36,10 @@ class Step(NamedTuple):
 class Machine:
     """One system."""
 
-    def __init__(self, parameters: Parameters, layout: Layout | None = None) -> None:
+    def __init__(self, parameters: Parameters) -> None:
         check(parameters)
         self.parameters = parameters
-        self.layout = layout or Layout(parameters.tasks, parameters.entries, parameters.pages)
+        self.layout = Layout(parameters.tasks, parameters.entries, parameters.pages)
         self.vector = vector(parameters)
         self.rules: tuple[Rule, ...] = tuple(rule for rule, _ in system().rules)
         self.processes = parameters.tasks + len(_OTHERS)
@@ -168,6 +168,6 @@ def _most(name: str) -> int:
 @cache
 def _code(layout: Layout) -> dict[str, Any]:
     """The rules' text, as it is."""
-    names: dict[str, Any] = {"compiled": lambda function: function}
+    names: dict[str, Any] = {}
     exec(compile(text(layout), f"<rules for {layout}>", "exec"), names)  # noqa: S102 - our own rules
     return names

@@ -10,11 +10,34 @@ from unkillable.model.tasks import ends_wait
 
 
 @helper
+def partner(q: int) -> int:
+    """The other page of a block of two."""
+    return q + 1 - 2 * (q % 2)
+
+
+@helper
 def unlock_page(s: State, p: Parameters, q: int) -> None:
     """folio_unlock(): wakes who waits for the page."""
     for v in range(p.tasks):
         if s.at[v] == At.WAIT_PAGE and s.page[v] == q:
             s.state[v] = Sleep.RUNNING
+
+
+@helper
+def end_fault(s: State, t: int) -> None:
+    """Back to the program, which finds its page, or ends, or comes again."""
+    s.at[t] = At.USER
+    s.page[t] = 0
+    s.ahead[t] = 0
+
+
+@helper
+def drop_page(s: State, p: Parameters, t: int) -> None:
+    """The page that could not be read: unlocked and not up to date, so worth nothing."""
+    s.cached[s.page[t]] = Page.ABSENT
+    s.free += 1
+    s.error[t] = Error.NONE
+    unlock_page(s, p, s.page[t])
 
 
 @step(
@@ -34,9 +57,7 @@ def run_code(s: State, p: Parameters, t: int, q: int) -> None:
 @step(At.FAULT, kernel="filemap_fault", says="{task} finds the page in memory and runs on")
 def found(s: State, p: Parameters, t: int) -> None:
     require(s.cached[s.page[t]] == Page.UPTODATE)
-    s.at[t] = At.USER
-    s.page[t] = 0
-    s.ahead[t] = 0
+    end_fault(s, t)
 
 
 @step(At.FAULT, kernel="folio_lock_killable", says="{task} waits for page {page}, which somebody has locked")
@@ -55,15 +76,13 @@ def page_unlocked(s: State, p: Parameters, t: int) -> None:
 
 @step(At.WAIT_PAGE, kernel="folio_lock_killable", says="{task} is killed and waits no longer for page {page}")
 def page_killed(s: State, p: Parameters, t: int) -> None:
-    require(s.cached[s.page[t]] == Page.LOCKED and s.killed[t] > 0)
-    s.at[t] = At.USER
-    s.page[t] = 0
-    s.ahead[t] = 0
+    require(s.cached[s.page[t]] == Page.LOCKED and ends_wait(s, t, p.site_p))
+    end_fault(s, t)
 
 
 @step(At.WAIT_PAGE, kernel="folio_lock_killable", says="{task} goes on waiting for page {page}")
 def wait_page_again(s: State, p: Parameters, t: int) -> None:
-    require(s.cached[s.page[t]] == Page.LOCKED and s.killed[t] == 0)
+    require(s.cached[s.page[t]] == Page.LOCKED and not ends_wait(s, t, p.site_p))
     s.state[t] = p.site_p
 
 
@@ -102,9 +121,7 @@ def not_added_ahead(s: State, p: Parameters, t: int) -> None:
 def not_added(s: State, p: Parameters, t: int) -> None:
     require(s.cached[s.page[t]] == Page.ABSENT and refused(s, p, t))
     require(s.ahead[t] == 0 or s.killed[t] > 0)
-    s.at[t] = At.USER
-    s.page[t] = 0
-    s.ahead[t] = 0
+    end_fault(s, t)
 
 
 @step(At.UNLOCK, kernel="filemap_fault", says="{task} has page {page}, unlocks it and runs on")
@@ -112,9 +129,7 @@ def finish(s: State, p: Parameters, t: int) -> None:
     require(s.error[t] == Error.NONE)
     s.cached[s.page[t]] = Page.UPTODATE
     unlock_page(s, p, s.page[t])
-    s.at[t] = At.USER
-    s.page[t] = 0
-    s.ahead[t] = 0
+    end_fault(s, t)
 
 
 @step(
@@ -124,10 +139,7 @@ def finish(s: State, p: Parameters, t: int) -> None:
 )
 def finish_ahead(s: State, p: Parameters, t: int) -> None:
     require(s.error[t] != Error.NONE and s.ahead[t] == 1 and s.killed[t] == 0)
-    s.cached[s.page[t]] = Page.ABSENT
-    s.free += 1
-    s.error[t] = Error.NONE
-    unlock_page(s, p, s.page[t])
+    drop_page(s, p, t)
     s.ahead[t] = 0
     s.at[t] = At.FAULT
 
@@ -140,13 +152,8 @@ def finish_ahead(s: State, p: Parameters, t: int) -> None:
 def finish_killed(s: State, p: Parameters, t: int) -> None:
     # From 5.1 on the fault has dropped mmap_lock and is tried again, which a killed task does not live to see.
     require(s.error[t] != Error.NONE and s.killed[t] > 0)
-    s.cached[s.page[t]] = Page.ABSENT
-    s.free += 1
-    s.error[t] = Error.NONE
-    unlock_page(s, p, s.page[t])
-    s.at[t] = At.USER
-    s.page[t] = 0
-    s.ahead[t] = 0
+    drop_page(s, p, t)
+    end_fault(s, t)
 
 
 @step(
@@ -156,10 +163,7 @@ def finish_killed(s: State, p: Parameters, t: int) -> None:
 )
 def finish_sigbus(s: State, p: Parameters, t: int) -> None:
     require(s.error[t] != Error.NONE and s.ahead[t] == 0 and s.killed[t] == 0)
-    s.cached[s.page[t]] = Page.ABSENT
-    s.free += 1
-    s.error[t] = Error.NONE
-    unlock_page(s, p, s.page[t])
+    drop_page(s, p, t)
+    end_fault(s, t)
     s.at[t] = At.EXIT
-    s.page[t] = 0
     s.end[t] = End.SIGBUS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unkillable.model.language import helper
+from unkillable.model.pagecache import partner
 from unkillable.model.parameters import Parameters
 from unkillable.model.state import At, End, Page, State
 
@@ -25,7 +26,7 @@ def owned(s: State, p: Parameters, q: int) -> bool:
     return any(
         s.at[t] >= At.GET
         and s.at[t] <= At.UNLOCK
-        and (s.page[t] == q or (s.more[t] == 1 and s.page[t] + 1 - 2 * (s.page[t] % 2) == q))
+        and (s.page[t] == q or (s.more[t] == 1 and partner(s.page[t]) == q))
         for t in range(p.tasks)
     )
 

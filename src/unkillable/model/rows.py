@@ -1,4 +1,4 @@
-"""The rules as functions on rows of bytes: Python's text for them, run as it is or compiled.
+"""The rules as functions on rows of bytes: Python's text for them.
 
 A state is a row of bytes, a field's numbers side by side (`Layout`).  `s.at[t]` becomes `s[9 + t]`, `p.tasks` becomes `p[0]`, and a
 requirement becomes `if not (...): return False`; so the first function of a rule that returns True has changed the row.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
 from unkillable.model.parameters import Parameters
-from unkillable.model.reading import Function, Misread, System, system
+from unkillable.model.reading import Misread, system
 from unkillable.model.state import FIELDS
 
 WORD = 8
@@ -65,83 +65,21 @@ def vector(parameters: Parameters) -> tuple[int, ...]:
 
 @cache
 def text(layout: Layout) -> str:
-    """A module: a function for each helper, one for each rule, and `fire`, `broken` and `holds`,
-    which find a rule or a property by its number."""
-    found = system()
-    writer = _Writer(layout, found)
+    """A module: a function for each helper, one for each rule (`rule_NUMBER`, which says whether it could be applied), and `broken`,
+    which says as bits what a state breaks of NEVER."""
+    found, names = system(), _Names(layout.offsets)
     lines: list[str] = []
     for function in found.helpers.values():
-        lines += writer.helper(function)
+        lines += [f"def {function.name}({', '.join(function.parameters)}):", *names.body(function.body)]
     for number, (_rule, function) in enumerate(found.rules):
-        lines += writer.rule(number, function)
-    lines += ["@compiled", "def fire(s, p, rule, t, x):"]
-    for number, (_rule, function) in enumerate(found.rules):
-        arguments = ", ".join(_arguments(function))
-        lines += [f"    if rule == {number}:", f"        return rule_{number}({arguments})"]
-    lines += ["    return False", "@compiled", "def broken(s, p):", "    bits = 0"]
-    for number, name in enumerate(NEVER):
-        lines += [f"    if {name}(s, p):", f"        bits |= {1 << number}"]
-    lines += ["    return bits", "@compiled", "def holds(s, p, which, t):"]
-    for number, name in enumerate(UNTIL):
-        lines += [f"    if which == {number}:", f"        return {name}(s, p, t)"]
-    lines += ["    return False", ""]
-    return "\n".join(lines)
-
-
-def _arguments(function: Function) -> Iterator[str]:
-    """The state, the parameters, the task, and what there is a choice of: a rule of nobody's has the choice only."""
-    yield from ("s", "p")
-    rest = function.parameters[2:]
-    if rest == ("v",):
-        yield "x"
-    elif rest:
-        yield from ("t", "x")[: len(rest)]
-
-
-class _Writer:
-    def __init__(self, layout: Layout, found: System) -> None:
-        self._names = _Names(layout.offsets)
-        self._helpers = found.helpers
-
-    def helper(self, function: Function) -> list[str]:
-        head = ["@compiled", f"def {function.name}({', '.join(function.parameters)}):"]
-        value = function.value
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "any":
-            generator = value.args[0]
-            if not isinstance(generator, ast.GeneratorExp) or generator.generators[0].ifs:
-                raise Misread(f"{function.name}: any() is over a range")
-            loop = generator.generators[0]
-            return [
-                *head,
-                f"    for {ast.unparse(loop.target)} in {self._say(loop.iter)}:",
-                f"        if {self._say(generator.elt)}:",
-                "            return True",
-                "    return False",
-            ]
-        return [*head, *self._body(function)]
-
-    def rule(self, number: int, function: Function) -> list[str]:
-        return [
-            "@compiled",
+        lines += [
             f"def rule_{number}({', '.join(function.parameters)}):",
-            *(f"    if not ({self._say(one)}): return False" for one in function.requires),
-            *self._body(function),
+            *(f"    if not ({names.say(one)}): return False" for one in function.requires),
+            *names.body(function.body),
             "    return True",
         ]
-
-    def _body(self, function: Function) -> list[str]:
-        return [
-            f"    {line}"
-            for statement in function.body
-            for line in ast.unparse(self._names.visit(_copy(statement))).splitlines()
-        ]
-
-    def _say(self, expression: ast.expr) -> str:
-        return ast.unparse(self._names.visit(_copy(expression)))
-
-
-def _copy(node: ast.expr | ast.stmt) -> ast.AST:
-    return copy.deepcopy(node)
+    bits = " | ".join(f"{name}(s, p) << {number}" for number, name in enumerate(NEVER))
+    return "\n".join([*lines, "def broken(s, p):", f"    return {bits}", ""])
 
 
 class _Names(ast.NodeTransformer):
@@ -149,6 +87,13 @@ class _Names(ast.NodeTransformer):
 
     def __init__(self, offsets: dict[str, int]) -> None:
         self._offsets = offsets
+
+    def say(self, node: ast.expr | ast.stmt) -> str:
+        """The text of an expression or a statement."""
+        return ast.unparse(self.visit(copy.deepcopy(node)))
+
+    def body(self, statements: Iterable[ast.stmt]) -> list[str]:
+        return [f"    {line}" for statement in statements for line in self.say(statement).splitlines()]
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         inner = self.visit(node.slice)

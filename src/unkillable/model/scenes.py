@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from unkillable.model.machine import Machine
 from unkillable.model.memory import ALLOCATING
+from unkillable.model.pagecache import partner
 from unkillable.model.places import PLACES, STATES
 from unkillable.model.state import At, Decompressors, End, Error, Page, Sleep
 from unkillable.model.types import Arrow, EntryView, MemoryView, Scene, TaskView
@@ -66,7 +67,7 @@ class Look:
         if not At.GET <= self.of("at", t) <= At.UNLOCK:
             return []
         page = self.of("page", t)
-        return [page, page + 1 - 2 * (page % 2)] if self.of("more", t) else [page]
+        return [page, partner(page)] if self.of("more", t) else [page]
 
     def victims(self) -> list[int]:
         """Who was chosen by the OOM killer and still has its memory."""

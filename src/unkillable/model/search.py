@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,7 +39,7 @@ class Space(Protocol):
     depth: int
     """Steps to the farthest state."""
     complete: bool
-    """Every state was found; else the search met its limit, or what it was to stop at."""
+    """Every state was found; else the search met its limit."""
     first: tuple[int, ...]
     """For each property of NEVER the nearest state that breaks it, or -1."""
 
@@ -73,18 +73,16 @@ def engines() -> tuple[str, ...]:
 def explore(
     machine: Machine,
     *,
-    stop: Sequence[str] = (),
     states: int | None = None,
     engine: str | None = None,
     tell: Tell | None = None,
 ) -> Space:
-    """The states of a system; ends early at one that breaks a property of `stop`."""
+    """The states of a system: all, or as many as there is room for."""
     name = engine or engines()[0]
-    mask = sum(1 << NEVER.index(one) for one in stop)
     if name == "native":
-        return _Native(machine, mask, _room(machine, states), tell)
+        return _Native(machine, _room(machine, states), tell)
     if name == "python":
-        return _Python(machine, mask, states or PYTHON_STATES, tell)
+        return _Python(machine, states or PYTHON_STATES, tell)
     raise UserError(f"{name}: no such engine; there are native and python")
 
 
@@ -110,18 +108,18 @@ def available() -> int:
 
 
 class _Python:
-    def __init__(self, machine: Machine, stop: int, most: int, tell: Tell | None) -> None:
+    def __init__(self, machine: Machine, most: int, tell: Tell | None) -> None:
         begin = machine.initial()
         self.machine = machine
         self._rows, self._parents, self._numbers = [begin], [-1], {begin: 0}
         self.edges = self.depth = 0
         self._graph: tuple[list[int], list[int], list[int]] | None = None
         first = [-1] * len(NEVER)
-        self.complete = self._search(stop, most, first, tell)
+        self.complete = self._search(most, first, tell)
         self.first = tuple(first)
         self.count = len(self._rows)
 
-    def _search(self, stop: int, most: int, first: list[int], tell: Tell | None) -> bool:
+    def _search(self, most: int, first: list[int], tell: Tell | None) -> bool:
         level = 0
         for number, row in enumerate(self._rows):
             if tell and number % 5000 == 0:
@@ -132,8 +130,6 @@ class _Python:
             for k in range(len(NEVER)):
                 if bits >> k & 1 and first[k] < 0:
                     first[k] = number
-            if bits & stop:
-                return False
             for _step, other in self.machine.next(row):
                 self.edges += 1
                 if other not in self._numbers:
@@ -180,7 +176,7 @@ class _Python:
 
 
 class _Native:
-    def __init__(self, machine: Machine, stop: int, most: int, tell: Tell | None) -> None:
+    def __init__(self, machine: Machine, most: int, tell: Tell | None) -> None:
         self.machine = machine
         self._code = code = native.library(machine.layout)
         places, rules, others = _tables(machine)
@@ -201,9 +197,9 @@ class _Native:
         if not self._space:
             raise UserError(f"no memory for {most:,} states: give a smaller bound")
         weakref.finalize(self, code.space_free, self._space)
-        while (answer := code.space_expand(self._space, _SLICE, stop)) == 3:
+        while (answer := code.space_expand(self._space, _SLICE)) == 2:
             if tell:
-                tell(code.space_count(self._space), code.space_count(self._space))
+                tell(code.space_count(self._space), code.space_done(self._space))
         self.complete = answer == 0
         self.count: int = code.space_count(self._space)
         self.edges: int = code.space_edges(self._space)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unkillable.model.language import helper, require, step
 from unkillable.model.memory import refused
-from unkillable.model.pagecache import unlock_page
+from unkillable.model.pagecache import partner, unlock_page
 from unkillable.model.parameters import Parameters
 from unkillable.model.state import At, Decompressors, Error, OnKill, Page, Sleep, State
 from unkillable.model.tasks import ends_wait
@@ -95,7 +95,7 @@ def get_wait(s: State, p: Parameters, t: int) -> None:
 
 @step(At.WAIT_ENTRY, kernel="squashfs_cache_get", says="{task} was woken at site A and looks again")
 def entry_woken(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 0 and unused(s, p))
+    require((p.keyed == 0 and unused(s, p)) or (p.keyed == 1 and not ends_wait(s, t, p.site_a)))
     leave_queue(s, p, t)
     s.turns[t] = 0
     s.at[t] = At.GET
@@ -110,13 +110,19 @@ def entry_again(s: State, p: Parameters, t: int) -> None:
     join_queue(s, p, t)
 
 
+@helper
+def interrupted(s: State, p: Parameters, t: int) -> bool:
+    """A signal ends the wait at site A.  The family looks at the condition first; 7.3, which writes the wait out, does not."""
+    return ends_wait(s, t, p.site_a) and (p.keyed == 1 or not unused(s, p))
+
+
 @step(
     At.WAIT_ENTRY,
     kernel="squashfs_cache_get",
     says="a signal ends the wait of {task} at site A, which does not look why, and begins again",
 )
 def entry_signal(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 0 and not unused(s, p) and ends_wait(s, t, p.site_a))
+    require(interrupted(s, p, t))
     require((p.on_kill if s.killed[t] > 0 else p.on_signal) == OnKill.AGAIN)
     leave_queue(s, p, t)
     if s.turns[t] < 2:
@@ -130,43 +136,7 @@ def entry_signal(s: State, p: Parameters, t: int) -> None:
     says="a signal ends the wait of {task} at site A: its read fails",
 )
 def entry_failed(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 0 and not unused(s, p) and ends_wait(s, t, p.site_a))
-    require((p.on_kill if s.killed[t] > 0 else p.on_signal) == OnKill.FAIL)
-    leave_queue(s, p, t)
-    s.turns[t] = 0
-    s.error[t] = Error.EINTR
-    s.at[t] = At.UNLOCK
-
-
-@step(At.WAIT_ENTRY, kernel="squashfs_cache_get", says="{task} was woken at site A and looks again")
-def keyed_woken(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 1 and not ends_wait(s, t, p.site_a))
-    leave_queue(s, p, t)
-    s.turns[t] = 0
-    s.at[t] = At.GET
-
-
-@step(
-    At.WAIT_ENTRY,
-    kernel="squashfs_cache_get",
-    says="a signal ends the wait of {task} at site A, which does not look why, and begins again",
-)
-def keyed_signal(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 1 and ends_wait(s, t, p.site_a))
-    require((p.on_kill if s.killed[t] > 0 else p.on_signal) == OnKill.AGAIN)
-    leave_queue(s, p, t)
-    if s.turns[t] < 2:
-        s.turns[t] += 1
-    s.at[t] = At.GET
-
-
-@step(
-    At.WAIT_ENTRY,
-    kernel="squashfs_cache_get",
-    says="a signal ends the wait of {task} at site A: its read fails",
-)
-def keyed_failed(s: State, p: Parameters, t: int) -> None:
-    require(p.keyed == 1 and ends_wait(s, t, p.site_a))
+    require(interrupted(s, p, t))
     require((p.on_kill if s.killed[t] > 0 else p.on_signal) == OnKill.FAIL)
     leave_queue(s, p, t)
     if s.given[t] == 1 and p.hand_on == 1:
@@ -218,7 +188,7 @@ def fill_killed(s: State, p: Parameters, t: int) -> None:
 )
 def lock_more(s: State, p: Parameters, t: int) -> None:
     if p.pages_per_block == 2:
-        q = s.page[t] + 1 - 2 * (s.page[t] % 2)
+        q = partner(s.page[t])
         if s.free > 0 and s.cached[q] == Page.ABSENT:
             s.free -= 1
             s.cached[q] = Page.LOCKED
@@ -230,7 +200,7 @@ def lock_more(s: State, p: Parameters, t: int) -> None:
 def end_more(s: State, p: Parameters, t: int, good: bool) -> None:
     """Unlocks the block's other page."""
     if s.more[t] == 1:
-        q = s.page[t] + 1 - 2 * (s.page[t] % 2)
+        q = partner(s.page[t])
         s.more[t] = 0
         if good:
             s.cached[q] = Page.UPTODATE
@@ -284,6 +254,14 @@ def decompress(s: State, p: Parameters, t: int) -> None:
     s.at[t] = At.FILLED if p.decompressors == Decompressors.PERCPU else At.PUT_STREAM
 
 
+@helper
+def wake_fill(s: State, p: Parameters, t: int) -> None:
+    """wake_up_all(&entry->wait_queue)."""
+    for v in range(p.tasks):
+        if s.at[v] == At.WAIT_FILL and s.entry[v] == s.entry[t]:
+            s.state[v] = Sleep.RUNNING
+
+
 @step(
     At.FILLED,
     kernel="squashfs_cache_get",
@@ -292,9 +270,7 @@ def decompress(s: State, p: Parameters, t: int) -> None:
 def filled(s: State, p: Parameters, t: int) -> None:
     require(p.direct == 0 and s.error[t] == Error.NONE)
     s.pending[s.entry[t] - 1] = 0
-    for v in range(p.tasks):
-        if s.at[v] == At.WAIT_FILL and s.entry[v] == s.entry[t]:
-            s.state[v] = Sleep.RUNNING
+    wake_fill(s, p, t)
     s.at[t] = At.COPY
 
 
@@ -310,9 +286,7 @@ def filled_badly(s: State, p: Parameters, t: int) -> None:
     s.failed[i] = s.error[t]
     if p.transient == 1:
         s.block[i] = 0
-    for v in range(p.tasks):
-        if s.at[v] == At.WAIT_FILL and s.entry[v] == s.entry[t]:
-            s.state[v] = Sleep.RUNNING
+    wake_fill(s, p, t)
     s.at[t] = At.RELEASE
 
 
@@ -329,7 +303,7 @@ def filled_direct(s: State, p: Parameters, t: int) -> None:
     says="{task} copies the block, with its entry held, and needs no more pages for that",
 )
 def copied(s: State, p: Parameters, t: int) -> None:
-    require(p.pages_per_block == 1 or s.cached[s.page[t] + 1 - 2 * (s.page[t] % 2)] != Page.ABSENT)
+    require(p.pages_per_block == 1 or s.cached[partner(s.page[t])] != Page.ABSENT)
     s.at[t] = At.RELEASE
 
 
@@ -340,9 +314,9 @@ def copied(s: State, p: Parameters, t: int) -> None:
 )
 def copy(s: State, p: Parameters, t: int) -> None:
     require(p.pages_per_block == 2 and s.free > 0)
-    require(s.cached[s.page[t] + 1 - 2 * (s.page[t] % 2)] == Page.ABSENT)
+    require(s.cached[partner(s.page[t])] == Page.ABSENT)
     s.free -= 1
-    s.cached[s.page[t] + 1 - 2 * (s.page[t] % 2)] = Page.UPTODATE
+    s.cached[partner(s.page[t])] = Page.UPTODATE
     s.at[t] = At.RELEASE
 
 
@@ -353,7 +327,7 @@ def copy(s: State, p: Parameters, t: int) -> None:
 )
 def not_copied(s: State, p: Parameters, t: int) -> None:
     require(p.pages_per_block == 2 and refused(s, p, t))
-    require(s.cached[s.page[t] + 1 - 2 * (s.page[t] % 2)] == Page.ABSENT)
+    require(s.cached[partner(s.page[t])] == Page.ABSENT)
     s.at[t] = At.RELEASE
 
 

@@ -8,12 +8,6 @@ from unkillable.model.state import At, End, Sleep, State
 
 
 @helper
-def may_wake(state: int) -> bool:
-    """Whether SIGKILL ends a sleep in this task state (kernel: signal_wake_up_state() with TASK_WAKEKILL)."""
-    return state == Sleep.INTERRUPTIBLE or state == Sleep.KILLABLE
-
-
-@helper
 def ends_wait(s: State, t: int, state: int) -> bool:
     """signal_pending_state(): a wait in this state does not begin, or does not go on, with the signals that are pending."""
     return (s.killed[t] > 0 and (state == Sleep.INTERRUPTIBLE or state == Sleep.KILLABLE)) or (
@@ -25,7 +19,7 @@ def ends_wait(s: State, t: int, state: int) -> bool:
 def kill(s: State, t: int, by: int) -> None:
     """SIGKILL: complete_signal(), which wakes whom it may."""
     s.killed[t] = by
-    if s.state[t] == Sleep.INTERRUPTIBLE or s.state[t] == Sleep.KILLABLE:
+    if ends_wait(s, t, s.state[t]):
         s.state[t] = Sleep.RUNNING
 
 
@@ -83,7 +77,7 @@ def signal_from_outside(s: State, p: Parameters, v: int) -> None:
     require(s.signals > 0 and s.killed[v] == 0 and s.caught[v] == 0 and s.at[v] < At.EXIT)
     s.signals -= 1
     s.caught[v] = 1
-    if s.state[v] == Sleep.INTERRUPTIBLE:
+    if ends_wait(s, v, s.state[v]):
         s.state[v] = Sleep.RUNNING
 
 
