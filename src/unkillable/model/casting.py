@@ -27,7 +27,6 @@ class _Verdict(msgspec.Struct):
 class _Victim(msgspec.Struct):
     pid: int
     comm: str | None = None
-    fate: str = ""
 
 
 class _Waiter(msgspec.Struct):

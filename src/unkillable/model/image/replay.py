@@ -38,7 +38,6 @@ class Replay:
         self.whole = True
         self._costs: list[int] = []
         """Bytes decompressed for each access that had some decompressed."""
-        self._spent: dict[int, int] = {}
         self._left = MOST_PAGES
         self._windows: dict[tuple[str, int], Window] = {}
         self._found: dict[str, File | None] = {}
