@@ -80,6 +80,32 @@ def test_a_diagnosis_comes_from_standard_input() -> None:
     assert "\u202e" not in output
 
 
+def test_the_report_of_2011_is_told_as_the_deadlock_that_it_was() -> None:
+    """Its log does not name its kernel; the form of its lines says that it is older than 2.6.36."""
+    told = {
+        "schema": "unkillable.diagnosis/1", "kernel": {"release": None, "until": "2.6.36"}, "verdict": {"kind": "deadlock"},
+        "victims": [{"pid": 192, "comm": "malloc", "fate": "stuck"}],
+    }  # fmt: skip
+    line = _run("--diagnosis", "-", text=msgspec.json.encode(told)).output.splitlines()[0]
+    assert line.startswith(
+        "Linux up to 4.5: deadlock after 12 steps. malloc/192 has been killed and cannot end"
+    )
+    told["kernel"] = {}
+    with pytest.raises(UserError, match="does not say which kernel it is: give --era"):
+        _run("--diagnosis", "-", text=msgspec.json.encode(told))
+
+
+def test_a_kernel_that_reads_past_the_cache_is_told_so() -> None:
+    told = {
+        "schema": "unkillable.diagnosis/1",
+        "kernel": {"release": "6.1"},
+        "verdict": {"kind": "reclaim-livelock"},
+    }
+    output = _run("--diagnosis", "-", text=msgspec.json.encode(told)).output
+    assert "squashfs_readpage_block" in output
+    assert "squashfs_cache_get" not in output.partition("In the end")[0]
+
+
 def test_promela_is_written(tmp_path: Path) -> None:
     file = tmp_path / "model.pml"
     _run("--promela", str(file), "--experiment", "signal")

@@ -9,7 +9,7 @@ import pytest
 
 from unkillable.errors import UserError
 from unkillable.model.casting import people, place, read
-from unkillable.model.eras import era_of, variant_of
+from unkillable.model.eras import era_between, era_of, variant_of
 from unkillable.model.state import At
 from unkillable.model.verdicts import Limits, explain
 from unkillable.pipeline import inspect
@@ -35,7 +35,7 @@ def test_the_users_own_tasks_play() -> None:
         era_of(told.kernel.release or ""),
         variant_of("stock"),
         only="shortage",
-        limits=Limits(place=place(told)),
+        limits=Limits(place=place(told) or -1),
         names=people(told),
     )
     story = found.verdicts[0].story
@@ -57,6 +57,26 @@ def test_whom_the_diagnosis_does_not_know_has_a_role() -> None:
     assert story
     names = {one.name for one in story.events[-1].scene.tasks}
     assert names == {"app/7", "Holder", "Hog"}
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "era"),
+    [
+        (None, "2.6.36", "4.5"), (None, "4.6", "4.5"), (None, "4.7", "5.5"), ("5.8", None, "5.10"), ("5.8", "6.1", "6.1"),
+        (None, "7.3", "6.1"), ("7.3", None, "7.3"), (None, None, None),
+    ],
+)  # fmt: skip
+def test_a_range_of_kernels_has_an_era(since: str | None, until: str | None, era: str | None) -> None:
+    found = era_between(since, until)
+    assert (found.key if found else None) == era
+
+
+def test_where_most_wait_is_a_place_of_the_model() -> None:
+    assert place(read(document(waiters=[{"pid": None, "resource": "memory"}]), "-")) is None
+    assert (
+        place(read(document(waiters=[{"pid": 1, "resource": "squashfs-decompressor"}]), "-"))
+        == At.WAIT_STREAM
+    )
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,11 @@ def _explain(era: Era, changes: dict[str, int], told: Told | None, given: dict[s
     limits = _limits(given)
     if told:
         era = replace(era, story=STORIES[told.verdict.kind])
-        limits = limits._replace(place=place(told))
+        if (waited := place(told)) is not None:
+            limits = limits._replace(place=waited)
+        elif "direct" not in era.without:
+            # As in Debian's kernels, which read past the cache (FILE_DIRECT).
+            era = replace(era, first="direct")
     found = explain(
         era, variant_of(given["variant"]), changes, only=given["experiment"], limits=limits,
         names=people(told) if told else None,
@@ -226,9 +230,17 @@ def _told(file: str | None) -> Told | None:
 
 
 def _era(release: str | None, told: Told | None) -> Era:
-    from unkillable.model.eras import era_of
+    from unkillable.model.eras import era_between, era_of
 
-    return era_of(release or (told.kernel.release if told else None) or "6.1")
+    if release or not told:
+        return era_of(release or "6.1")
+    kernel = told.kernel
+    found = era_of(kernel.release) if kernel.release else era_between(kernel.since, kernel.until)
+    if found is None:
+        raise UserError(
+            "the diagnosis does not say which kernel it is: give --era RELEASE, such as --era 5.10"
+        )
+    return found
 
 
 def _changes(texts: tuple[str, ...]) -> dict[str, int]:

@@ -18,6 +18,9 @@ Casting = Callable[[Machine, bytes], Cast]
 
 class _Kernel(msgspec.Struct):
     release: str | None = None
+    since: str | None = None
+    until: str | None = None
+    """Where the log does not name its kernel: it is this one or later, and older than that one."""
 
 
 class _Verdict(msgspec.Struct):
@@ -30,7 +33,7 @@ class _Victim(msgspec.Struct):
 
 
 class _Waiter(msgspec.Struct):
-    pid: int
+    pid: int | None = None
     comm: str | None = None
     function: str | None = None
     resource: str | None = None
@@ -81,10 +84,10 @@ def read(data: bytes, name: str) -> Told:
     return told
 
 
-def place(told: Told) -> int:
-    """Where most of its tasks wait, as far as the model has that place; else site A."""
+def place(told: Told) -> int | None:
+    """Where most of its tasks wait for squashfs, as far as the model has that place; None if none does."""
     counted = [PLACES[one.resource] for one in told.waiters if one.resource in PLACES]
-    return max(counted, key=counted.count, default=At.WAIT_ENTRY)
+    return max(counted, key=counted.count) if counted else None
 
 
 def roles(machine: Machine, row: bytes) -> Cast:
@@ -98,14 +101,13 @@ def roles(machine: Machine, row: bytes) -> Cast:
 
 def people(told: Told) -> Casting:
     """Names from a diagnosis: its victims, who waits, who is waited for; roles for whom it does not know."""
-    victims = [(one.comm, one.pid) for one in told.victims] + [
-        (one.comm, one.pid) for one in told.waiters if one.victim
-    ]
+    known = [one for one in told.waiters if one.pid is not None]
+    victims = [_named(one) for one in told.victims] + [_named(one) for one in known if one.victim]
     killed = {pid for _, pid in victims}
-    others = [one for one in told.waiters if one.pid not in killed]
-    waiting = [(one.comm, one.pid) for one in others if one.resource in _QUEUED]
-    holding = [(one.comm, one.pid) for one in others if one.resource not in _QUEUED]
-    lists = {
+    others = [one for one in known if one.pid not in killed]
+    waiting = [_named(one) for one in others if one.resource in _QUEUED]
+    holding = [_named(one) for one in others if one.resource not in _QUEUED]
+    lists: dict[str, list[tuple[str | None, int | None]]] = {
         "Victim": victims,
         "Waiter": waiting,
         "Holder": holding,
@@ -127,6 +129,10 @@ def people(told: Told) -> Casting:
         return Cast(_apart(names, pids), tuple(pids))
 
     return casting
+
+
+def _named(one: _Victim | _Waiter) -> tuple[str | None, int | None]:
+    return one.comm, one.pid
 
 
 def _apart(names: Sequence[str], pids: Sequence[int | None]) -> tuple[str, ...]:

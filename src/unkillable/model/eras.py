@@ -94,6 +94,15 @@ def era_of(release: str) -> Era:
     )
 
 
+def era_between(since: str | None, until: str | None) -> Era | None:
+    """The era of a kernel of which only a range is known: the newest that it can be; None where nothing is."""
+    if until:
+        return next(
+            one for one in reversed(eras()) if one is eras()[0] or version_key(one.since) < version_key(until)
+        )
+    return era_of(since) if since else None
+
+
 def variant_of(key: str) -> Variant:
     found = next((one for one in variants() if one.key == key), None)
     if found is None:
