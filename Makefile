@@ -75,7 +75,7 @@ lock: $(VENV)/.made ## write requirements/*.txt anew from pyproject.toml; UPGRAD
 	@$(LOCKED) -r requirements/lock.txt
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --group package -c requirements/runtime.txt -o requirements/package.txt
-	$(COMPILE) pyproject.toml --extra drgn --extra lab --extra source --extra zig --group dev -c requirements/runtime.txt -c requirements/package.txt \
+	$(COMPILE) pyproject.toml --extra drgn --extra fleet --extra lab --extra source --extra web --extra zig --group dev -c requirements/runtime.txt -c requirements/package.txt \
 	    -o requirements/dev.txt
 	$(COMPILE) --group fuzz -c requirements/dev.txt -o requirements/fuzz.txt
 	$(COMPILE) --group lock -o requirements/lock.txt
