@@ -8,11 +8,11 @@ from unkillable.diagnosis.case import Case
 from unkillable.diagnosis.missing import missing
 from unkillable.diagnosis.rules import decide
 from unkillable.diagnosis.timeline import events
-from unkillable.diagnosis.types import KINDS, Diagnosis
+from unkillable.diagnosis.types import KINDS, Advice, Diagnosis, Event, Missing, Verdict
 from unkillable.evidence.types import Evidence
 from unkillable.waits.generated import Generated
 
-__all__ = ["KINDS", "Diagnosis", "diagnose"]
+__all__ = ["KINDS", "Diagnosis", "diagnose", "judge"]
 
 _KEEP = 200
 """Waiters and reports in a diagnosis; a dump of ten thousand tasks is summed up, not listed."""
@@ -23,7 +23,30 @@ def diagnose(evidence: Evidence, catalogue: Generated | None = None) -> Diagnosi
     the bundled one that is nearest is used."""
     case = Case(evidence, catalogue)
     verdict = decide(case)
-    critical = {*case.cycle, *case.roots}
+    return _diagnosis(
+        case,
+        verdict,
+        timeline=events(evidence, case.victims),
+        missing_evidence=missing(case, verdict),
+        advice=advise(case, verdict),
+    )
+
+
+def judge(evidence: Evidence, catalogue: Generated | None = None) -> Diagnosis:
+    """As `diagnose`, without what is for a person who reads one report: `timeline`, `missing_evidence` and `advice` are empty.
+    For many logs, of which only the verdicts and what they rest on are compared."""
+    case = Case(evidence, catalogue)
+    return _diagnosis(case, decide(case))
+
+
+def _diagnosis(
+    case: Case,
+    verdict: Verdict,
+    timeline: tuple[Event, ...] = (),
+    missing_evidence: tuple[Missing, ...] = (),
+    advice: tuple[Advice, ...] = (),
+) -> Diagnosis:
+    evidence = case.evidence
     return Diagnosis(
         tool=f"unkillable {__version__}",
         source=evidence.source,
@@ -35,16 +58,16 @@ def diagnose(evidence: Evidence, catalogue: Generated | None = None) -> Diagnosi
         kernel=evidence.kernel,
         victims=case.victims[:_KEEP],
         waiters=case.waiters[:_KEEP],
-        graph=case.graph.graph(critical),
+        graph=case.graph.graph({*case.cycle, *case.roots}),
         cycle=case.cycle,
         memory=case.memory,
-        timeline=events(evidence, case.victims),
+        timeline=timeline,
         ooms=evidence.ooms[:_KEEP],
         hung=evidence.hung[:_KEEP],
         lockups=evidence.lockups[:_KEEP],
         crashes=evidence.crashes[:_KEEP],
         fs_errors=evidence.fs_errors[:_KEEP],
-        missing_evidence=missing(case, verdict),
-        advice=advise(case, verdict),
+        missing_evidence=missing_evidence,
+        advice=advice,
         coverage=evidence.coverage,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import msgspec
 
@@ -24,19 +25,32 @@ LINE_LIMIT = 4096
 """Characters of a line that are looked at: printk cuts its records at about 1 KiB (LOG_LINE_MAX), and patterns must
 not be fed what a hostile log has made long."""
 
+Tried = tuple[tuple[Format, Callable[[str], re.Match[str] | None]], ...]
+"""Rows and how their patterns are tried."""
+
+
+@cache
+def _literals() -> tuple[bytes, ...]:
+    return tuple(name.encode() for name in literals())
+
+
+@cache
+def _tried() -> tuple[tuple[Tried, ...], Tried]:
+    """The rows of each literal, and those that have none."""
+    rows = [(row, row.matcher) for row in table()]
+    return (
+        tuple(tuple(one for one in rows if name in one[0].literals) for name in literals()),
+        tuple(one for one in rows if not one[0].literals),
+    )
+
 
 class EvidenceReader:
     """Reads a source; `boots()` yields the evidence of each boot, in order."""
 
     def __init__(self, source: Source, progress: Callable[[int], None] | None = None) -> None:
         self.source = source
-        rows = table()
-        names = literals()
-        self.reader = Reader(source, [name.encode() for name in names], progress)
-        self.by_literal = tuple(
-            tuple((row, row.matcher) for row in rows if name in row.literals) for name in names
-        )
-        self.unmarked = tuple((row, row.matcher) for row in rows if not row.literals)
+        self.reader = Reader(source, _literals(), progress)
+        self.by_literal, self.unmarked = _tried()
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
         self.open = Opened()
         self.last: Record | None = None

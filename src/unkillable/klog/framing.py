@@ -7,7 +7,7 @@ stage; stages follow one another in the order of their numbers, so each row need
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Line:
         """A boot begins here (a name for it, or "")."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, eq=False):
     """One framing: its name, what it looks like, what it means."""
 
     name: str
@@ -59,20 +59,29 @@ class Row(msgspec.Struct, frozen=True):
     """What lines with this prefix and no other look like, where its only field is the time, group 1."""
 
 
+Table = tuple[Mapping[str, tuple[Row, ...]], ...]
+"""By stage: the rows that may come next, by the character they begin with, in the order in which they are tried."""
+
+
+def by_stage(rows: Sequence[Row]) -> Table:
+    """The table for a Framer."""
+    table: list[dict[str, list[Row]]] = [{} for _ in range(EXTRA + 2)]
+    for row in rows:
+        for stage in range(row.stage + 1):
+            for character in row.begins:
+                table[stage].setdefault(character, []).append(row)
+    return tuple({key: tuple(found) for key, found in stage.items()} for stage in table)
+
+
 class Framer:
     """Strips the framing off lines of one source."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        table: list[dict[str, list[Row]]] = [{} for _ in range(EXTRA + 2)]
-        for row in rows:
-            for stage in range(row.stage + 1):
-                for character in row.begins:
-                    table[stage].setdefault(character, []).append(row)
-        self._table = [{key: tuple(found) for key, found in stage.items()} for stage in table]
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._sticky: tuple[Row, ...] = ()
         self._steps: tuple[tuple[Match, Read], ...] = ()
         self._last = WRAPPER
-        self._more: frozenset[str] = frozenset()
+        self._more: Collection[str] = ()
         self.alone: Match | None = None
         """Matches lines that need no `strip`, as long as the framing stays what it was; group 1 is the time."""
         self._counts: dict[tuple[Row, ...], int] = {}
@@ -101,7 +110,7 @@ class Framer:
         self._sticky = rows
         self._steps = tuple((row.pattern.match, row.read) for row in rows)
         self._last = rows[-1].stage + (not rows[-1].repeats)
-        self._more = frozenset(self._table[self._last])
+        self._more = self._table[self._last]
         self.alone = rows[0].alone.match if len(rows) == 1 and rows[0].alone is not None else None
 
     def _nothing_more(self, text: str, pos: int) -> bool:

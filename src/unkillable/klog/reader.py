@@ -13,8 +13,8 @@ from unkillable.klog.framing import Framer, Line
 from unkillable.klog.limits import MAX_LINE, MAX_PROBLEMS, PEEK
 from unkillable.klog.lines import Block
 from unkillable.klog.record import Record
-from unkillable.klog.rows import ROWS
-from unkillable.klog.scan import Match, Scanner
+from unkillable.klog.rows import TABLE
+from unkillable.klog.scan import Match, scanner
 from unkillable.klog.streams import Source
 from unkillable.klog.text import PLAIN, clean, decode
 
@@ -61,10 +61,10 @@ class Reader:
         self.summary = ""
         """What was found, in words, where it is no log; else empty."""
         self.problems: list[str] = []
-        self._scanner = Scanner([*literals, _LOSS, *(own for own in _BOOTS if own not in literals)])
+        self._scanner = scanner((*literals, _LOSS, *(own for own in _BOOTS if own not in literals)))
         self._count = len(literals)
         self._progress = progress
-        self._framer = Framer(ROWS)
+        self._framer = Framer(TABLE)
         self._line = Line()
         self._boots = Boots()
         self._clear = self._scanner.clear

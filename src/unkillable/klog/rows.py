@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from unkillable.klog import clock
-from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row
+from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row, by_stage
 
 LEVELS = {
     "emerg": 0, "panic": 0, "alert": 1, "crit": 2, "err": 3, "error": 3, "warn": 4, "warning": 4, "notice": 5,
@@ -278,3 +278,6 @@ ROWS: tuple[Row, ...] = (
     _row("spreadtrum", EXTRA, "c", r"c(?P<cpu>\d) {1,5}(?P<pid>\d{1,6}) (?:\([^)]{1,16}\) )?", _vendor),
 )
 # fmt: on
+
+TABLE = by_stage(ROWS)
+"""The rows as a Framer looks them up."""

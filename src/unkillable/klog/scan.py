@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
@@ -81,3 +82,9 @@ class Scanner:
         if self._duplicates:
             found.update(other for index in tuple(found) for other in self._same[index])
         return tuple(sorted(found.union(self._always)))
+
+
+@lru_cache(maxsize=16)
+def scanner(literals: tuple[bytes, ...]) -> Scanner:
+    """The scanner for these literals: building one takes as long as reading many small logs, and none ever changes."""
+    return Scanner(literals)
