@@ -1,0 +1,62 @@
+"""The columns of the store's Parquet files, and the rows that are written to them."""
+
+from __future__ import annotations
+
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
+from unkillable.fleet.types import Finding, Input, Log
+
+COLUMNS: dict[str, dict[str, str]] = {
+    INPUTS: {
+        "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT", "logs": "INTEGER",
+        "scheme": "INTEGER", "written": "BIGINT",
+    },
+    LOGS: {
+        "name": "VARCHAR", "content": "UUID", "size": "BIGINT", "device": "VARCHAR", "release": "VARCHAR",
+        "seen": "DOUBLE", "problem": "VARCHAR", "scheme": "INTEGER", "written": "BIGINT",
+    },
+    FINDINGS: {
+        "content": "UUID", "episode": "INTEGER", "cause": "VARCHAR", "variant": "VARCHAR", "title": "VARCHAR",
+        "variant_title": "VARCHAR", "kind": "VARCHAR", "wait": "VARCHAR", "site": "VARCHAR",
+        "entered_by": "VARCHAR", "holders": "VARCHAR[]", "memory": "VARCHAR", "confidence": "VARCHAR",
+        "summary": "VARCHAR", "kernel": "VARCHAR", "arch": "VARCHAR", "first_line": "INTEGER",
+        "last_line": "INTEGER", "line": "INTEGER", "quote": "VARCHAR", "scheme": "INTEGER", "written": "BIGINT",
+    },
+}  # fmt: skip
+"""Table to column to DuckDB's type.  `scheme` and `written` are the commit's."""
+KEYS = {INPUTS: "name", LOGS: "name, content", FINDINGS: "content, episode"}
+"""What there is one row for."""
+
+
+def input_row(given: Input) -> dict[str, object]:
+    return {"name": plain(given.name), "size": given.size, "changed": given.changed, "logs": given.logs}
+
+
+def log_row(log: Log) -> dict[str, object]:
+    return {
+        "name": plain(log.name), "content": log.content, "size": log.size, "device": plain(log.device),
+        "release": plain(log.release), "seen": log.seen, "problem": log.problem and plain(log.problem),
+    }  # fmt: skip
+
+
+def finding_row(log: Log, finding: Finding) -> dict[str, object]:
+    row: dict[str, object] = {
+        "content": log.content, "episode": finding.episode, "kind": finding.kind,
+        "confidence": finding.confidence, "summary": plain(finding.summary),
+        "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch,
+        "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
+        "quote": plain(finding.quote),
+    }  # fmt: skip
+    if (sign := finding.signature) is not None:
+        row |= {
+            "cause": sign.cause, "variant": sign.variant, "title": plain(sign.title),
+            "variant_title": plain(sign.variant_title), "wait": sign.wait, "site": sign.site and plain(sign.site),
+            "entered_by": sign.entered_by, "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
+        }  # fmt: skip
+    return row
+
+
+def plain(text: str) -> str:
+    """The text as UTF-8 can have it: bytes of a file's name that are none are written `\\xff`."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,54 @@
+"""DuckDB as the store uses it: in memory, with bounds, without extensions or the network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unkillable.errors import UserError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_SHARE = 0.5
+"""Of the machine's memory, what DuckDB may use."""
+
+
+def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
+    """A database of its own.  Raises UserError without DuckDB."""
+    try:
+        import duckdb
+    except ImportError:
+        raise UserError("duckdb is not installed: pip install 'unkillable[fleet]'") from None
+    return duckdb.connect(
+        config={
+            "memory_limit": f"{memory_mb or _memory_mb()}MB",
+            "threads": len(os.sched_getaffinity(0)),
+            "temp_directory": "",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": False,
+        }
+    )
+
+
+def export(db: DuckDBPyConnection, query: str, path: Path) -> int:
+    """Writes the rows of a query to a Parquet file; returns how many."""
+    answer = db.execute(f"COPY ({query}) TO {text(path)} (FORMAT parquet, COMPRESSION zstd)").fetchone()
+    return int(answer[0]) if answer else 0
+
+
+def text(value: object) -> str:
+    """A literal of SQL: for names of files, which prepared statements of views cannot have as parameters."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """What DuckDB says, in one line."""
+    return " ".join(str(error).split())[:300]
+
+
+def _memory_mb() -> int:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(256, int(total * _SHARE) >> 20)

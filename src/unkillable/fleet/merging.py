@@ -1,0 +1,68 @@
+"""Making one commit of many, and forgetting what is old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from unkillable.fleet import database, layout, views
+from unkillable.fleet.columns import COLUMNS
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
+
+MANY = 50
+"""So many small commits are merged when the next writer ends."""
+SMALL = 50_000
+"""Logs; a commit with fewer is small."""
+
+
+def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit:
+    """Puts the rows of these commits into a new one that replaces them, without those that no longer count.
+
+    The caller holds the store's lock.  Killed at any moment, either the old commits count or the new one does.
+    """
+    written = time.time_ns()
+    horizon = max(horizon, layout.horizon(tuple(commits)))
+    chosen = {one.name for one in commits}
+    # Those that they replaced and that are not removed yet would count again without them.
+    dead = {name for one in commits for name in one.replaces} & set(layout.dead(root))
+    with layout.aside(root) as folder, database.connect() as db:
+        views.define(db, root, commits)
+        counts = {}
+        for table in TABLES:
+            fields = ", ".join(COLUMNS[table])
+            where = ""
+            if table == LOGS and horizon:
+                where = f" WHERE seen >= {horizon!r} OR seen = 0"
+            if table == FINDINGS and horizon:
+                where = " SEMI JOIN logs USING (content)"
+            counts[table] = database.export(
+                db, f"SELECT {fields} FROM {table}{where}", folder / f"{table}.parquet"
+            )
+        about = Commit(
+            layout.new_name(written), written, max((one.scheme for one in commits), default=0),
+            logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS],
+            distinct=True, replaces=tuple(sorted(chosen | dead)), horizon=horizon,
+        )  # fmt: skip
+        layout.publish(root, folder, about)
+    tidy(root)
+    return about
+
+
+def tidy(root: Path) -> None:
+    """Removes what no longer counts: the caller holds the store's lock."""
+    for name in layout.dead(root):
+        layout.remove(root, name)
+
+
+def merge_small(root: Path) -> None:
+    """Merges the small commits if they have become many, unless somebody does it already."""
+    if len(_small(layout.commits(root))) < MANY:
+        return
+    with layout.alone(root, wait=False) as got:
+        if got and len(found := _small(layout.commits(root))) >= MANY:
+            merge(root, found)
+
+
+def _small(commits: Sequence[Commit]) -> list[Commit]:
+    return [one for one in commits if one.logs < SMALL]

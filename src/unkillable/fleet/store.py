@@ -1,0 +1,124 @@
+"""A store: what was read of a fleet's logs, on disk, for any number of readers and writers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from unkillable.errors import UserError
+from unkillable.fleet import database, layout, merging, views
+from unkillable.fleet.columns import plain
+from unkillable.fleet.questions import Questions
+from unkillable.fleet.types import Input
+from unkillable.fleet.writer import LOGS_PER_COMMIT, Writer
+
+SCHEME = 1
+"""Until `fleet.signature` says its own."""
+
+
+class Store:
+    """A directory of commits, see `fleet.layout`."""
+
+    def __init__(self, root: Path, scheme: int) -> None:
+        self.root = root
+        self._scheme = scheme
+
+    @staticmethod
+    def open(path: str, create: bool = False, scheme: int = SCHEME) -> Store:
+        """Opens the store in a directory; with `create`, makes an empty or missing directory one.
+
+        Raises UserError where there is no store, or one of another version.
+        """
+        root = Path(path)
+        if create:
+            layout.create(root)
+        layout.check(root)
+        return Store(root, scheme)
+
+    def writer(self, logs_per_commit: int = LOGS_PER_COMMIT) -> Writer:
+        """What appends to the store.  Raises UserError if the store has signatures of a newer scheme than this
+        program makes: then it would add logs that nobody asks for."""
+        newest = max((one.scheme for one in layout.commits(self.root)), default=0)
+        if newest > self._scheme:
+            raise UserError(
+                f"{self.root}: has signatures of scheme {newest}, this version makes {self._scheme}; upgrade unkillable"
+            )
+        layout.sweep(self.root)
+        return Writer(self.root, self._scheme, logs_per_commit)
+
+    def unchanged(self, inputs: Sequence[Input]) -> set[str]:
+        """Names of those inputs that were read already as they are, by this scheme of signatures."""
+        rows = (
+            {"i": i, "name": plain(one.name), "size": one.size, "changed": one.changed}
+            for i, one in enumerate(inputs)
+        )
+        kinds = {"i": "INTEGER", "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT"}
+        query = (
+            "SELECT i FROM given ANTI JOIN inputs ON given.name = inputs.name AND given.size = inputs.size "
+            f"AND given.changed = inputs.changed AND inputs.scheme = {self._scheme}"
+        )
+        changed = self._ask(rows, kinds, query)
+        return {one.name for i, one in enumerate(inputs) if i not in changed}
+
+    def known(self, contents: Collection[str]) -> set[str]:
+        """Those of the content hashes whose findings are in the store already, of this scheme of signatures."""
+        listed = list(contents)
+        rows = ({"i": i, "content": one} for i, one in enumerate(listed))
+        query = (
+            "SELECT i FROM given SEMI JOIN findings ON given.content = findings.content "
+            f"AND findings.scheme = {self._scheme}"
+        )
+        found = self._ask(rows, {"i": "INTEGER", "content": "UUID"}, query)
+        return {listed[i] for i in found}
+
+    def questions(self) -> Questions:
+        """What can be asked; it answers from the commits of now and of later."""
+        return Questions(self.root)
+
+    def prune(self, before: float) -> int:
+        """Forgets the logs that were seen before a time, and keeps that they were read; returns how many there were.
+
+        It stays so: logs from before that time that are added later do not count either.
+        """
+        with layout.alone(self.root, wait=True), database.connect() as db:
+            commits = layout.commits(self.root)
+            views.define(db, self.root, commits)
+            found = db.execute("SELECT count(*) FROM logs WHERE seen < ? AND seen <> 0", [before]).fetchone()
+            merging.merge(self.root, commits, before)
+        return int(found[0]) if found else 0
+
+    def compact(self) -> None:
+        """Makes one commit of all."""
+        with layout.alone(self.root, wait=True):
+            commits = layout.commits(self.root)
+            if len(commits) > 1:
+                merging.merge(self.root, commits)
+            merging.tidy(self.root)
+        layout.sweep(self.root)
+
+    def _ask(self, rows: Iterable[dict[str, object]], kinds: dict[str, str], query: str) -> set[int]:
+        """The rows of `given` that a query finds: by way of a file, as that is what DuckDB reads fastest."""
+        encode = msgspec.json.Encoder().encode_into
+        with (
+            tempfile.NamedTemporaryFile(prefix="unkillable-", suffix=".rows") as file,
+            database.connect() as db,
+        ):
+            buffer = bytearray()
+            for row in rows:
+                encode(row, buffer, len(buffer))
+                buffer += b"\n"
+                if len(buffer) > 1 << 20:
+                    file.write(buffer)
+                    buffer.clear()
+            file.write(buffer)
+            file.flush()
+            views.define(db, self.root, layout.commits(self.root))
+            fields = ", ".join(f"{name}: {database.text(kind)}" for name, kind in kinds.items())
+            db.execute(
+                f"CREATE VIEW given AS SELECT * FROM read_json({database.text(file.name)}, "
+                f"format='newline_delimited', columns={{{fields}}})"
+            )
+            return {int(row[0]) for row in db.execute(query).fetchall()}

@@ -1,0 +1,137 @@
+"""Appending to a store: rows go to files aside, and a commit makes them Parquet and part of the store at once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from unkillable.fleet import columns, database, layout, merging
+from unkillable.fleet.columns import COLUMNS, KEYS
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
+from unkillable.fleet.types import Input, Log
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOGS_PER_COMMIT = 100_000
+"""So many logs are lost at most, and read again, when a writer is killed."""
+_SPOOL = 1 << 20
+"""Bytes of rows that are held in memory, of each table."""
+
+
+class Writer:
+    """Adds logs to a store; several writers may do so at the same time, in any number of processes.
+
+    A log counts once `commit()` has returned, or the `with` has ended without an exception: then it is on the disk.
+    What was added after the last commit is as if it had not been read.
+    """
+
+    def __init__(self, root: Path, scheme: int, logs_per_commit: int = LOGS_PER_COMMIT) -> None:
+        self._root = root
+        self._scheme = scheme
+        self._logs_per_commit = logs_per_commit
+        self._batch: _Batch | None = None
+        self._database: DuckDBPyConnection | None = None
+
+    def add(self, log: Log) -> None:
+        """Adds a log.  One without findings whose content is in the store already is a copy of that."""
+        batch = self._open()
+        batch.write(LOGS, columns.log_row(log))
+        for finding in log.findings:
+            batch.write(FINDINGS, columns.finding_row(log, finding))
+        if batch.counts[LOGS] >= self._logs_per_commit:
+            self.commit()
+
+    def done(self, given: Input) -> None:
+        """Says that all logs of an input were added: it need not be read again unless it changes."""
+        self._open().write(INPUTS, columns.input_row(given))
+
+    def commit(self) -> None:
+        """Makes what was added part of the store."""
+        if self._batch is None:
+            return
+        batch, self._batch = self._batch, None
+        with batch.files:
+            if self._database is None:
+                self._database = database.connect()
+            written = time.time_ns()
+            counts = batch.convert(self._database, self._scheme, written)
+            about = Commit(
+                layout.new_name(written), written, self._scheme,
+                logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], distinct=True,
+            )  # fmt: skip
+            layout.publish(self._root, batch.folder, about)
+
+    def discard(self) -> None:
+        """Forgets what was added since the last commit."""
+        if self._batch is not None:
+            self._batch.files.close()
+            self._batch = None
+
+    def close(self) -> None:
+        """Commits, and lets go of what the writer holds."""
+        self.commit()
+        merging.merge_small(self._root)
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, where: TracebackType | None) -> None:
+        if kind is not None:
+            self.discard()
+        self.close()
+
+    def _open(self) -> _Batch:
+        if self._batch is None:
+            self._batch = _Batch(self._root)
+        return self._batch
+
+
+class _Batch:
+    """The rows of one commit, aside."""
+
+    def __init__(self, root: Path) -> None:
+        self.files = ExitStack()
+        self.folder = self.files.enter_context(layout.aside(root))
+        self.counts = dict.fromkeys(TABLES, 0)
+        self._buffers = {table: bytearray() for table in TABLES}
+        self._spools: dict[str, IO[bytes]] = {
+            table: self.files.enter_context((self.folder / f"{table}.rows").open("wb")) for table in TABLES
+        }
+        self._encode = msgspec.json.Encoder().encode_into
+
+    def write(self, table: str, row: dict[str, object]) -> None:
+        buffer = self._buffers[table]
+        self._encode(row, buffer, len(buffer))
+        buffer += b"\n"
+        self.counts[table] += 1
+        if len(buffer) >= _SPOOL:
+            self._spools[table].write(buffer)
+            buffer.clear()
+
+    def convert(self, db: DuckDBPyConnection, scheme: int, written: int) -> dict[str, int]:
+        """Makes the rows Parquet files, each thing once; returns how many there are."""
+        counts = {}
+        for table, spool in self._spools.items():
+            spool.write(self._buffers[table])
+            spool.close()
+            rows = self.folder / f"{table}.rows"
+            given = {name: kind for name, kind in COLUMNS[table].items() if name not in ("scheme", "written")}
+            fields = ", ".join(
+                f"{database.text(name)}: {database.text(kind)}" for name, kind in given.items()
+            )
+            source = (
+                f"SELECT DISTINCT ON ({KEYS[table]}) *, {scheme}::INTEGER AS scheme, {written}::BIGINT AS written "
+                f"FROM read_json({database.text(rows)}, format='newline_delimited', columns={{{fields}}})"
+            )
+            counts[table] = database.export(db, source, self.folder / f"{table}.parquet")
+            rows.unlink()
+        return counts

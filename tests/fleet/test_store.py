@@ -1,0 +1,212 @@
+"""The store: what was committed is there once, whoever wrote it and however often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.fleet.made import content, finding, log, sign, source
+from unkillable.errors import UserError
+from unkillable.fleet.store import Store
+from unkillable.fleet.types import Input, Log
+
+
+def filled(path: Path, logs: list[Log], **options: int) -> Store:
+    store = Store.open(str(path), create=True)
+    with store.writer(**options) as writer:
+        for one in logs:
+            writer.add(one)
+            writer.done(source(one))
+    return store
+
+
+def test_what_was_written_is_answered(tmp_path: Path) -> None:
+    logs = [log(i, sign(i % 3) if i % 4 else None) for i in range(100)]
+    store = filled(tmp_path / "s", logs)
+    with store.questions() as ask:
+        totals = ask.totals()
+        assert (totals.logs, totals.copies, totals.hung, totals.devices) == (100, 0, 75, 10)
+        assert [(one.cause, one.count) for one in ask.signatures()] == [
+            (sign(i).cause, sum(1 for k in range(100) if k % 4 and k % 3 == i)) for i in range(3)
+        ]
+        one = ask.signature(sign(1).cause)
+        assert one.title == "reclaim-livelock in function_1"
+        assert one.holders == ("page lock", "kswapd")
+        assert [(share.name, share.count, share.logs) for share in one.per_release] == [("fw-1", 25, 100)]
+        assert ask.signature("no such") is None
+        assert [row.name for row in ask.logs(cause=sign(1).cause, limit=2)] == [
+            "logs/00097.log",
+            "logs/00094.log",
+        ]
+        assert [row.name for row in ask.log(content(5))] == ["logs/00005.log"]
+        assert ask.log("nonsense") == []
+        bins = ask.trend(bins=4)
+        assert [one.logs for one in bins] == [25, 25, 25, 25]
+        assert sum(one.hung for one in bins) == 75
+
+
+def test_the_same_log_again_changes_nothing(tmp_path: Path) -> None:
+    logs = [log(i, sign(i % 3)) for i in range(50)]
+    store = filled(tmp_path / "s", logs)
+    with store.questions() as ask:
+        before = (ask.totals(), ask.signatures(), ask.logs())
+        filled(tmp_path / "s", logs[20:])
+        assert (ask.totals(), ask.signatures(), ask.logs()) == before
+
+
+def test_the_same_content_under_another_name_is_a_copy(tmp_path: Path) -> None:
+    first = log(1, sign(1))
+    known = msgspec.structs.replace(first, name="copy.log", device="other", findings=())
+    store = filled(tmp_path / "s", [first, log(2, sign(1))])
+    filled(tmp_path / "s", [known])
+    with store.questions() as ask:
+        assert (ask.totals().logs, ask.totals().copies) == (2, 1)
+        assert ask.signatures()[0].count == 2
+        assert ask.signatures()[0].devices == 3
+        assert [row.copies for row in ask.logs()] == [0, 1]
+        assert [row.name for row in ask.log(first.content)] == ["copy.log", first.name]
+
+
+def test_what_is_not_committed_is_as_if_it_had_not_been_read(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s", [log(1, sign(1))])
+
+    def interrupted() -> None:
+        with store.writer() as writer:
+            writer.add(log(2, sign(1)))
+            writer.commit()
+            writer.add(log(3, sign(1)))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    with store.questions() as ask:
+        assert ask.totals().logs == 2
+    assert not list((tmp_path / "s" / "commits").glob(".*"))
+
+
+def test_inputs_that_have_not_changed_and_contents_that_are_known(tmp_path: Path) -> None:
+    one, two = log(1, sign(1)), log(2)
+    store = filled(tmp_path / "s", [one, two])
+    changed = msgspec.structs.replace(source(two), changed=5)
+    new = Input("new\udcff.log", 1, 2)
+    assert store.unchanged([source(one), changed, new]) == {one.name}
+    assert store.known([one.content, content("other")]) == {one.content}
+    with store.writer() as writer:
+        writer.done(changed)
+        writer.done(new)
+    assert store.unchanged([source(one), source(two), changed, new]) == {one.name, two.name, new.name}
+    assert store.unchanged([source(two)]) == set()
+
+
+def test_many_commits_are_merged(tmp_path: Path) -> None:
+    logs = [log(i, sign(i % 3)) for i in range(120)]
+    store = filled(tmp_path / "s", logs, logs_per_commit=1)
+    assert len(list((tmp_path / "s" / "commits").iterdir())) == 1
+    with store.questions() as ask:
+        assert ask.totals().logs == 120
+    assert store.unchanged([source(one) for one in logs]) == {one.name for one in logs}
+
+
+def test_pruned_logs_stay_away_and_are_not_read_again(tmp_path: Path) -> None:
+    logs = [log(i, sign(1 if i < 10 else 2)) for i in range(20)]
+    store = filled(tmp_path / "s", logs)
+    assert store.prune(logs[10].seen) == 10
+    assert store.prune(logs[10].seen) == 0
+    with store.questions() as ask:
+        assert ask.totals().logs == 10
+        assert [one.cause for one in ask.signatures()] == [sign(2).cause]
+    assert store.unchanged([source(one) for one in logs]) == {one.name for one in logs}
+    filled(tmp_path / "s", logs)
+    with store.questions() as ask:
+        assert ask.totals().logs == 10
+
+
+def test_a_newer_store_and_no_store_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no store here"):
+        Store.open(str(tmp_path / "none"))
+    store = filled(tmp_path / "s", [log(1, sign(1))])
+    with Store.open(str(tmp_path / "s"), scheme=2).writer() as writer:
+        writer.add(log(2, sign(1)))
+    with pytest.raises(UserError, match="scheme 2, this version makes 1"):
+        store.writer()
+    (tmp_path / "s" / "store.json").write_text('{"schema": "unkillable.store/2"}')
+    with pytest.raises(UserError, match=r"another version \(unkillable.store/2"):
+        Store.open(str(tmp_path / "s"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(UserError, match="not a store and not empty"):
+        Store.open(str(tmp_path / "other"), create=True)
+
+
+def test_signatures_of_an_older_scheme_are_left_out_until_read_again(tmp_path: Path) -> None:
+    old, new = log(1, sign(1)), log(2, sign(2))
+    filled(tmp_path / "s", [old])
+    store = Store.open(str(tmp_path / "s"), scheme=2)
+    with store.writer() as writer:
+        writer.add(new)
+    assert store.known([old.content, new.content]) == {new.content}
+    assert store.unchanged([source(old)]) == set()
+    with store.questions() as ask:
+        assert [one.cause for one in ask.signatures()] == [sign(2).cause]
+        assert (ask.totals().logs, ask.totals().older, ask.totals().scheme) == (2, 1, 2)
+        with store.writer() as writer:
+            writer.add(msgspec.structs.replace(old, findings=(finding(sign(2)),)))
+        assert [(one.cause, one.count) for one in ask.signatures()] == [(sign(2).cause, 2)]
+        assert ask.totals().older == 0
+
+
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s", [log(i, sign(1)) for i in range(50)])
+    filled(tmp_path / "s", [log(i, sign(1)) for i in range(50, 60)])
+    path = min((tmp_path / "s" / "commits").iterdir()) / "logs.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with (
+        store.questions() as ask,
+        pytest.raises(UserError, match=rf"{path}: damaged .*; remove {path.parent}"),
+    ):
+        ask.totals()
+    path.unlink()
+    with store.questions() as ask, pytest.raises(UserError, match=f"{path}: damaged"):
+        ask.totals()
+    for file in path.parent.iterdir():
+        file.unlink()
+    path.parent.rmdir()
+    with store.questions() as ask:
+        assert ask.totals().logs == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT * FROM read_text('/etc/passwd')", "disabled by configuration"),
+        ("COPY (SELECT 1) TO '/tmp/x.csv'", "give one SELECT"),
+        ("SELECT 1; SELECT 2", "give one SELECT"),
+        ("ATTACH '/tmp/x.db'", "give one SELECT"),
+        ("INSTALL httpfs", "give one SELECT"),
+        ("SET enable_external_access = true", "give one SELECT"),
+        ("SELECT * FROM nowhere", "nowhere does not exist"),
+        ("", "give one SELECT"),
+        (
+            "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 7",
+            "stopped after",
+        ),
+    ],
+)
+def test_sql_can_do_nothing_but_read(tmp_path: Path, text: str, said: str) -> None:
+    store = filled(tmp_path / "s", [log(1, sign(1))])
+    with store.questions() as ask, pytest.raises(UserError, match=said) as raised:
+        ask.sql(text, seconds=1)
+    assert "\n" not in str(raised.value)
+
+
+def test_sql_answers_with_a_bound_on_rows(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s", [log(i, sign(i)) for i in range(5)])
+    with store.questions() as ask:
+        table = ask.sql("SELECT cause, logs FROM signatures ORDER BY cause", limit=3)
+        assert table.columns == ("cause", "logs")
+        assert table.rows == tuple((sign(i).cause, 1) for i in range(3))
+        assert table.cut
+        assert not ask.sql("SELECT name FROM logs").cut
