@@ -47,6 +47,28 @@ def test_what_was_written_is_answered(tmp_path: Path) -> None:
         assert sum(one.hung for one in bins) == 75
 
 
+def test_releases_and_several_trends_at_once(tmp_path: Path) -> None:
+    logs = [log(i, sign(i % 2) if i % 4 else None, release=f"fw-{i // 50}") for i in range(100)]
+    logs.append(log(200, sign(1), release=""))
+    store = filled(tmp_path / "s", logs)
+    with store.questions() as ask:
+        assert [(one.name, one.count, one.logs) for one in ask.releases()] == [
+            ("fw-1", 38, 50),
+            ("fw-0", 37, 50),
+        ]
+        assert len(ask.releases(limit=1)) == 1
+        causes = [sign(0).cause, sign(1).cause]
+        for release in (None, "fw-1"):
+            assert ask.trends([*causes, "no such"], 7, release) == {
+                one: tuple(bin.hung for bin in ask.trend(one, 7, release)) for one in [*causes, "no such"]
+            }
+        assert ask.trends([], 7) == {}
+    with filled(tmp_path / "empty", []).questions() as ask:
+        assert ask.releases() == []
+        assert ask.trends(["a"]) == {}
+        assert ask.trend() == []
+
+
 def test_the_same_log_again_changes_nothing(tmp_path: Path) -> None:
     logs = [log(i, sign(i % 3)) for i in range(50)]
     store = filled(tmp_path / "s", logs)

@@ -104,14 +104,11 @@ class Questions:
         """Logs over time, from the first that was seen to the last, in stretches of the same length."""
         if bins < 1:
             raise UserError(f"{bins} bins: give at least one")
-        condition, given = facts.where(release=release)
-        bounds = self._one(
-            f"SELECT min(seen) AS low, max(seen) AS high FROM facts WHERE {condition} AND seen <> 0", given
-        )
-        low, high = bounds["low"], bounds["high"]
-        if low is None:
+        span = self._span(release, bins)
+        if span is None:
             return []
-        width = max((high - low) / bins, 1e-6)
+        low, width = span
+        condition, given = facts.where(release=release)
         hung = "cause IS NOT NULL" if cause is None else "cause = $cause"
         rows = self._all(
             f"""SELECT least(floor((seen - $low) / $width)::INTEGER, $bins - 1) AS bin, {_DISTINCT} AS logs,
@@ -130,6 +127,34 @@ class Questions:
             )
             for i in range(bins)
         ]
+
+    def trends(
+        self, causes: Sequence[str], bins: int = 30, release: str | None = None
+    ) -> dict[str, tuple[int, ...]]:
+        """Of several causes at once, how many logs had each in the stretches of `trend`."""
+        span = self._span(release, bins)
+        if span is None or not causes:
+            return {}
+        low, width = span
+        condition, given = facts.where(release=release)
+        rows = self._all(
+            f"""SELECT cause, least(floor((seen - $low) / $width)::INTEGER, $bins - 1) AS bin, {_DISTINCT} AS count
+            FROM facts WHERE {condition} AND seen <> 0 AND cause IN (SELECT unnest($causes)) GROUP BY cause, bin""",
+            given | {"low": low, "width": width, "bins": bins, "causes": list(causes)},
+        )
+        found = {cause: [0] * bins for cause in causes}
+        for row in rows:
+            found[row["cause"]][row["bin"]] = row["count"]
+        return {cause: tuple(counts) for cause, counts in found.items()}
+
+    def releases(self, limit: int = 500) -> list[Share]:
+        """The releases, the one that was seen last first, with how many of their logs hung."""
+        rows = self._all(
+            f"""SELECT release AS name, {_DISTINCT} FILTER (cause IS NOT NULL) AS count, {_DISTINCT} AS logs
+            FROM facts WHERE release <> '' GROUP BY release ORDER BY max(seen) DESC, release DESC LIMIT $limit""",
+            {"limit": limit},
+        )
+        return [Share(**row) for row in rows]
 
     def logs(
         self,
@@ -260,6 +285,15 @@ class Questions:
             {"cause": cause},
         )
         return tuple(Share(**row) for row in rows)
+
+    def _span(self, release: str | None, bins: int) -> tuple[float, float] | None:
+        """When the first log was seen, and the length of each of the stretches until the last."""
+        condition, given = facts.where(release=release)
+        found = self._one(
+            f"SELECT min(seen) AS low, max(seen) AS high FROM facts WHERE {condition} AND seen <> 0", given
+        )
+        low, high = found["low"], found["high"]
+        return None if low is None else (low, max((high - low) / bins, 1e-6))
 
     def _one(self, query: str, given: dict[str, object] | None = None) -> dict[str, Any]:
         return self._all(query, given)[0]
