@@ -293,3 +293,28 @@ def test_results_where_no_directory_can_be(tmp_path: Path) -> None:
     plan = compare._plan(compare.command.make_context("compare", ["stock"]).params)
     with pytest.raises(UserError, match=r"file: cannot keep results there: File exists"):
         Grid(cells(plan), plan.runs, plan.seed, tmp_path / "file").run(lambda _: made.run())
+
+
+def test_a_table_that_is_continued_on_another_host_is_told_once(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in finished.glob("*.json"):
+        stored = msgspec.json.decode(path.read_bytes(), type=Stored)
+        slow = msgspec.structs.replace(stored.run, host_speed=100.0)
+        path.write_bytes(msgspec.json.encode(msgspec.structs.replace(stored, run=slow)))
+    monkeypatch.setattr(Comparing, "_execute", lambda *_: made.run(30.0, host_speed=160.0))
+    done = CliRunner().invoke(
+        cli, ["compare", "stock", "min_ttl_ms=1000", "ext4", "--results", str(finished)]
+    )
+    if "is not installed" in done.output:
+        pytest.skip(done.output)
+    assert done.exit_code == 0, done.output
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note:")]
+    assert len(notes) == 1, notes
+    assert notes[0].startswith(
+        "note: this host is 1.6 x as fast as that of the runs that were there, or one "
+    )
+    assert done.stdout.startswith("not all on one host: debian:6.1: stock: stalled")
+    assert "Compared across hosts of different speed: debian:6.1 ext4 (1.6 x as fast" in " ".join(
+        done.stdout.split()
+    )

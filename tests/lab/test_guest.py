@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,19 @@ class TestGuest:
         assert room["before"] > room["kib"]
         # MemAvailable wavers by a few pages.
         assert -64 <= room["kib"] - (100 << 10) < 1024
+
+    def test_its_speed_is_measured_before_anything_else_and_leaves_nothing(
+        self, guest: tuple[Guest, str | None, Path]
+    ) -> None:
+        seen = guest[0]
+        lines = seen.all("speed")
+        pages = [line["pages"] for line in lines]
+        assert pages[0] == 0
+        assert len({later - first for first, later in pairwise(pages)}) == 1, "each round is as long"
+        assert len(pages) >= 4
+        assert lines[-1]["t"] < seen.all("room")[0]["t"] < seen.all("ready")[0]["t"]
+        # 2 MiB are touched again and again; what the kernel does besides, at boot, is less.
+        assert lines[0]["available"] - lines[-1]["available"] < 512
 
     def test_the_pulse_is_steady(self, guest: tuple[Guest, str | None, Path]) -> None:
         pulses = guest[0].all("pulse")

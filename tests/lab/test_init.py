@@ -70,6 +70,7 @@ def test_lab_conf_starts_the_init_once_the_root_is_there_and_all_else_after_it(s
     conf = cpio_reader.read(Path(prepared.initramfs).read_bytes())["lab.conf"][1].decode()
     assert conf.splitlines() == [
         "port /dev/ttyS1",
+        "speed",
         "trace",
         "root squashfs /dev/vda",
         "init /sbin/init",

@@ -100,6 +100,7 @@ def test_the_usual_run() -> None:
         "port /dev/ttyS1\n"
         "module /mods/virtio_blk.ko\n"
         "module /mods/squashfs.ko\n"
+        "speed\n"
         "trace\n"
         "root squashfs /dev/vda\n"
         "canary 1000 0 plain /bin/canary once\n"
@@ -136,6 +137,7 @@ def test_everything_at_once_comes_in_an_order_that_works() -> None:
     assert directives(EVERYTHING, "zram.ko") == [
         ["port", "/dev/ttyS1"],
         ["module", "/mods/zram.ko"],
+        ["speed"],
         ["write", "/sys/block/zram0/comp_algorithm", "zstd"],
         ["zram", "65536"],
         ["write", "/proc/sys/vm/min_free_kbytes", "8192"],

@@ -48,6 +48,15 @@ def test_a_run_is_read() -> None:
     )  # until the supervisor had reaped it, not until the trace's exit
 
 
+def test_the_speed_is_that_of_the_time_before_the_workload() -> None:
+    lines = [{"t": 1.0 + n / 10, "ev": "speed", "pages": 2048 * n, "available": 180000} for n in range(3)]
+    ready = {"t": 2.0, "ev": "ready", "trace": True, "psi": True}
+    assert fed(*lines, ready).worked == [0, 2048, 4096]
+    assert fed(lines[0], ready, *lines[1:]).worked == [0], "a line that comes later is not the watcher's"
+    assert fed({"t": 1.0, "ev": "speed", "pages": "many"}, {"t": 1.0, "ev": "speed"}).strange == 2
+    assert len(fed(*lines * 1000).worked) == 100
+
+
 def test_memory_is_back_when_the_exit_was_told_to_the_parent() -> None:
     """Neither when the exit began (7.2 traces that before exit_mm) nor when a frozen supervisor came to reap."""
     seen = fed(

@@ -158,6 +158,7 @@ class Storms:
     def __init__(self) -> None:
         self.line = Line()
         self.preparing = Preparing(self.line)
+        self.warned = False
 
     def __enter__(self) -> Storms:
         return self
@@ -166,6 +167,14 @@ class Storms:
         self.line.clear()
 
     def report(self, at: Progress) -> None:
+        if at.host is not None and not self.warned:
+            self.warned = True
+            self.line.clear()
+            click.echo(
+                f"note: this host is {at.host:.2g} x as fast as that of the runs that were there, or one of the two was disturbed: "
+                "another --results directory would keep them apart",
+                err=True,
+            )
         left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"
         again = f", try {at.attempt} (the harness failed, or the host was busy)" if at.attempt > 1 else ""
         self.line.show(

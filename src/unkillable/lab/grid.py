@@ -20,6 +20,7 @@ from statistics import mean
 import msgspec
 
 from unkillable.errors import UserError
+from unkillable.lab import hosts
 from unkillable.lab.setup import Setup
 from unkillable.lab.types import Run
 from unkillable.lab.variations import Kernel, Plan, Variation, setup, why_not
@@ -70,6 +71,8 @@ class Progress(msgspec.Struct, frozen=True):
     """From 1; more where the harness failed."""
     left_s: float | None
     """Estimated seconds until all is done; None while no run has finished."""
+    host: float | None = None
+    """How fast this host is, divided by that of the runs that were there before, where it is another one by that."""
 
 
 def _silent(_: Progress) -> None:
@@ -137,6 +140,8 @@ class Grid:
         """Files of the directory that are no runs."""
         self._found: dict[tuple[str, int], Run] = {}
         self._load()
+        self._before = dict(self._found)
+        """What was there."""
 
     def _load(self) -> None:
         for cell in self.cells:
@@ -190,13 +195,14 @@ class Grid:
         """Does what is missing.  An interruption (Ctrl-C) loses the run that it hits and no other."""
         with _alone(self.folder):
             todo = self.missing()
+            host: float | None = None
             for done, (cell, number) in enumerate(todo):
                 if cell.setup is None or not self._lacks(cell, number):
                     continue
                 left = self._left(todo[done:])
                 try:
                     for attempt in range(1, ATTEMPTS + 1):
-                        progress(Progress(done, len(todo), cell, number, attempt, left))
+                        progress(Progress(done, len(todo), cell, number, attempt, left, host))
                         run = execute(cell.setup)
                         if run.outcome != "harness-failed":
                             break
@@ -204,6 +210,19 @@ class Grid:
                     self.problems[cell.key] = str(error)
                 else:
                     self._keep(cell, cell.setup, number, run)
+                    host = host or hosts.between([run], self._peers(cell))
+
+    def _peers(self, cell: Cell) -> list[Run]:
+        """The runs that were there of the same kernel on the same emulator."""
+        alike = {
+            one.key
+            for one in self.cells
+            if one.kernel == cell.kernel
+            and one.setup
+            and cell.setup
+            and hosts.alike(one.setup.emulator, cell.setup.emulator)
+        }
+        return [run for (key, _), run in self._before.items() if key in alike]
 
     def _left(self, todo: Sequence[tuple[Cell, int]]) -> float | None:
         """Seconds for these runs: as long as the others of their cells took, or all others."""

@@ -83,6 +83,8 @@ def _directives(
     yield "port", port
     for name in modules:
         yield "module", f"/mods/{name}"
+    # Before anything is set, so that it is of the machine and not of the variation.
+    yield ("speed",)
     yield from early
     if setup.zram_mib:
         yield "zram", _positive("zram_mib", setup.zram_mib) * 1024

@@ -62,6 +62,8 @@ class Observed(msgspec.Struct):
     bad: list[BadFile] = []
     left: int = 0
     """Processes that were still there when the files were read again."""
+    worked: list[int] = []
+    """Pages of the measurement of the machine's speed so far, at each of its lines."""
     done: set[str] = set()
     """Commands that the watcher has finished."""
     strange: int = 0
@@ -220,6 +222,11 @@ def _done(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
         seen.done.add(_text(row, "what"))
 
 
+def _speed(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
+    if len(seen.worked) < 100 and seen.ready is None:
+        seen.worked.append(int(_number(row, "pages")))
+
+
 def _nothing(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
     """A line that only a reader of the log needs."""
 
@@ -227,7 +234,7 @@ def _nothing(seen: Observed, _: float, row: Mapping[str, Any]) -> None:
 _HANDLERS: dict[str, Callable[[Observed, float, Mapping[str, Any]], None]] = {
     "hello": _hello, "fail": _fail, "ready": _ready, "pulse": _pulse, "beat": _beat, "start": _start,
     "exit": _exit, "sample": _sample, "trace": _trace, "kmsg": _kmsg, "done": _done, "room": _nothing,
-    "note": _nothing, "readback": _reading, "bad": _bad, "stopped": _stopped,
+    "note": _nothing, "readback": _reading, "bad": _bad, "stopped": _stopped, "speed": _speed,
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ CANARY_PAGES = 64
 MAX_TEXT_KIB = 64 << 10
 
 _WATCHER = (
-    "init.c", "port.c", "files.c", "conf.c", "mounts.c", "memory.c", "start.c", "threads.c", "sample.c", "trace.c",
+    "init.c", "port.c", "files.c", "conf.c", "mounts.c", "memory.c", "speed.c", "start.c", "threads.c", "sample.c", "trace.c",
     "event.c", "quote.c", "look.c", "kmsg.c", "readback.c", "records.c",
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from unkillable.errors import UserError
-from unkillable.lab import outcome
+from unkillable.lab import hosts, outcome
 from unkillable.lab.arch import find
 from unkillable.lab.consoles import squashfs_errors
 from unkillable.lab.machine import LOG, Machine
@@ -109,6 +109,8 @@ class _Session:
         self.ready_wall: float | None = None
         self.history: list[tuple[float, int, int, float]] = []
         """(wall, disk requests, disk bytes, emulator's processor seconds), about once a second."""
+        self.spent: list[float] = []
+        """Processor seconds of the emulator at each line about the machine's speed."""
         self.facts: Facts | None = None
         self.stall: Stall | None = None
         self.cut: tuple[int, ...] = ()
@@ -140,6 +142,8 @@ class _Session:
         async for line in machine.lines():
             if len(line) > 1:
                 self.seen.feed(line)
+                if len(self.seen.worked) > len(self.spent):
+                    self.spent.append(machine.worked())
                 if self.seen.ready is not None and self.ready_wall is None:
                     self.ready_wall = time.monotonic()
 
@@ -338,6 +342,7 @@ class _Session:
             harness_cpu_s=self.own_cpu,
             qemu_cpu_s=self.qemu_cpu,
             qemu_wait_s=self.qemu_wait,
+            host_speed=hosts.speed(self.seen.worked, self.spent),
             looked=self.mode.disturb,
             dump=str(self.files.core) if self.core else None,
             console=str(self.files.console_log),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
+from unkillable.lab import hosts
 from unkillable.lab.grid import Cell, Grid
 from unkillable.lab.stats import ALPHA
-from unkillable.lab.summary import seconds_words, summarise, versus
+from unkillable.lab.summary import counted, seconds_words, summarise, versus
 from unkillable.lab.table_types import CellResult, Comparison
-from unkillable.lab.types import Run
 
 _MOST = 8
 """Variations that a sentence names for each verdict."""
@@ -17,17 +19,17 @@ _MOST = 8
 def tabulate(grid: Grid, tool: str = "") -> Comparison:
     """The table of all runs that there are.  The first variation is the baseline."""
     baseline = grid.cells[0].variation.name if grid.cells else ""
-    bases = {cell.kernel.title: grid.finished(cell) for cell in grid.cells if cell.variation.name == baseline}
-    results = tuple(
-        _result(cell, grid.finished(cell), grid.problems.get(cell.key), baseline, bases[cell.kernel.title])
-        for cell in grid.cells
-    )
+    bases = {cell.kernel.title: cell for cell in grid.cells if cell.variation.name == baseline}
+    results = tuple(_result(grid, cell, bases[cell.kernel.title]) for cell in grid.cells)
     missing = len(grid.missing())
     answers = tuple(
         _answer(kernel, baseline, [cell for cell in results if cell.kernel == kernel])
         for kernel in dict.fromkeys(cell.kernel for cell in results)
     )
     sentence = _overall(results, baseline) if len(answers) > 1 else "".join(answers)
+    told = hosts.notes(results)
+    if any((cell.versus and cell.versus.host) or hosts.within(cell.runs) for cell in results):
+        sentence = f"not all on one host: {sentence}"
     if missing:
         sentence = f"not complete, {missing} {'run is' if missing == 1 else 'runs are'} missing: {sentence}"
     return Comparison(
@@ -39,16 +41,18 @@ def tabulate(grid: Grid, tool: str = "") -> Comparison:
         missing=missing,
         seed=grid.seed,
         cells=results,
-        notes=tuple(_notes(results, grid.damaged)),
+        notes=(*told, *_notes(results, grid.damaged)),
     )
 
 
-def _result(
-    cell: Cell, runs: tuple[Run, ...], problem: str | None, baseline: str, base: Sequence[Run]
-) -> CellResult:
+def _result(grid: Grid, cell: Cell, base: Cell) -> CellResult:
+    runs, problem = grid.finished(cell), grid.problems.get(cell.key)
     against = None
-    if runs and cell.variation.name != baseline:
-        against = versus(baseline, base, runs)
+    if runs and cell.variation.name != base.variation.name:
+        against = versus(base.variation.name, grid.finished(base), runs)
+        if cell.setup and base.setup and hosts.alike(cell.setup.emulator, base.setup.emulator):
+            host = hosts.between(counted(runs), counted(grid.finished(base)))
+            against = msgspec.structs.replace(against, host=host)
     return CellResult(
         kernel=cell.kernel.title,
         variation=cell.variation.name,

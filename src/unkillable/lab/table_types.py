@@ -25,6 +25,9 @@ class Versus(msgspec.Struct, frozen=True):
     """Chance that a run here stalls for less than one there; 0.5: no difference."""
     verdict: str = "not compared"
     """One of VERDICTS."""
+    host: float | None = None
+    """How fast the host of these runs was, divided by that of the baseline's (medians of Run.host_speed), where it was
+    another one by that; None where they are alike, not known, or not to be compared, as the emulator itself was varied."""
     words: str = ""
 
 

@@ -161,6 +161,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     qemu_cpu_s: float = 0.0
     qemu_wait_s: float = 0.0
     """How long QEMU's threads were ready to run while the host's processors were busy with something else."""
+    host_speed: float | None = None
+    """Pages of new memory that the guest touched and added up per second of QEMU's processor time, before the workload: how
+    fast the host is for such a guest, whatever else it does.  None where nobody measured."""
     look: Look | None = None
     looked: bool = False
     """The run was disturbed on purpose (sysrq dumps during stalls): its figures do not count."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from unkillable.lab import hosts
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import p_words
 from unkillable.lab.table_types import CellResult
@@ -151,6 +152,8 @@ def against(cell: CellResult) -> str:
     parts = [versus.verdict, f"p = {p_words(versus.p)}".replace("= below", "below")]
     if versus.ratio is not None:
         parts.insert(1, f"{versus.bound} {versus.ratio:.2g} x".strip())
+    if versus.host is not None:
+        parts.append(f"on a host {hosts.words(versus.host)}")
     return ", ".join(parts) + (f"; {cell.reason}" if cell.reason else "")
 
 

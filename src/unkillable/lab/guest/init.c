@@ -33,6 +33,13 @@ static int do_module(int count, char **words)
 	return load_module(words[0], count > 1 ? words[1] : "");
 }
 
+static int do_speed(int count, char **words)
+{
+	(void)count;
+	(void)words;
+	return speed_measure();
+}
+
 static int do_root(int count, char **words)
 {
 	(void)count;
@@ -152,7 +159,8 @@ static const struct directive {
 	int (*run)(int count, char **words);
 } directives[] = {
 	{ "port", 1, 1, true, do_port },       { "module", 1, 2, false, do_module },
-	{ "root", 2, 2, true, do_root },       { "write", 2, 2, false, do_write },
+	{ "speed", 0, 0, false, do_speed },    { "root", 2, 2, true, do_root },
+	{ "write", 2, 2, false, do_write },
 	{ "zram", 1, 1, false, do_zram },      { "cgroup", 1, 1, false, do_cgroup },
 	{ "blind", 0, 0, false, do_blind },   { "readback", 0, 0, false, do_readback },
 	{ "trace", 0, 0, false, do_trace },    { "init", 1, 1, true, do_init },

@@ -81,7 +81,8 @@ int meminfo_fd(void)
 	return meminfo;
 }
 
-static long long available(void)
+/* MemAvailable, KiB; -1 where it cannot be read. */
+long long memory_available(void)
 {
 	char text[4096];
 
@@ -91,7 +92,7 @@ static long long available(void)
 /* Locks memory away, a little at a time, for what is left is an estimate that moves. */
 int memory_room(long long kib)
 {
-	long long before = available();
+	long long before = memory_available();
 	long long left = before;
 
 	while (left - STEP_KIB >= kib) {
@@ -104,7 +105,7 @@ int memory_room(long long kib)
 		madvise(at, size, MADV_DONTFORK); /* children would inherit its page tables */
 		if (mlock(at, size) != 0)
 			return -1;
-		left = available();
+		left = memory_available();
 	}
 	say("\"ev\":\"room\",\"before\":%lld,\"kib\":%lld", before, left);
 	return left < 0 ? -1 : 0;

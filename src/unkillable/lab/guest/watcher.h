@@ -40,8 +40,12 @@ int root_dir(void);
 int memory_zram(long long kib);
 int memory_cgroup(long long kib);
 int memory_room(long long kib);
+long long memory_available(void);
 int cgroup_procs(void);
 int meminfo_fd(void);
+
+/* speed.c */
+int speed_measure(void);
 
 /* start.c: programs on the image */
 int start_prepare(void);
