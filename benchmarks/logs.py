@@ -83,6 +83,12 @@ _ODD: tuple[Callable[[random.Random], str], ...] = (
 )  # fmt: skip
 
 
+def ordinary_lines(rng: random.Random, count: int) -> Iterator[str]:
+    """Lines of all ordinary kinds, as often as each is seen."""
+    for kind in rng.choices([kind for _, kind in _KINDS], [weight for weight, _ in _KINDS], k=count):
+        yield kind(rng)
+
+
 def _ordinary(seed: int) -> bytes:
     """One block of lines, a thousand seconds of them."""
     rng = random.Random(seed)  # noqa: S311  a seed is what makes the log the same every time

@@ -1,0 +1,73 @@
+"""The hand-made labels (labels.toml), and the captures they are of."""
+
+from __future__ import annotations
+
+import lzma
+import tomllib
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "tests/samples"
+
+
+class Label(msgspec.Struct, frozen=True, rename={"kind": "class"}, forbid_unknown_fields=True):
+    """A row of labels.toml."""
+
+    capture: tuple[str, ...]
+    kind: str
+    cause: str = ""
+    verdicts: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Capture(msgspec.Struct, frozen=True):
+    """A real log with a known truth."""
+
+    name: str
+    label: Label
+    kernel: str
+    """Release, as far as known: of reports, that of the name."""
+    arch: str
+    log: bytes
+
+
+class _Labels(msgspec.Struct, frozen=True):
+    label: tuple[Label, ...]
+
+
+@cache
+def labels() -> tuple[Label, ...]:
+    return msgspec.toml.decode((Path(__file__).parent / "labels.toml").read_bytes(), type=_Labels).label
+
+
+def label(name: str) -> Label:
+    """The first row that fits; the last fits all."""
+    return next(one for one in labels() if any(fnmatchcase(name, pattern) for pattern in one.capture))
+
+
+@cache
+def captures() -> tuple[Capture, ...]:
+    """The lab's captures, by name."""
+    found = []
+    for path in sorted((SAMPLES / "captures").iterdir()):
+        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+        head, body = data.split(b"+++\n", 2)[1:]
+        told = tomllib.loads(head.decode())
+        name = path.name.partition(".sample")[0]
+        found.append(
+            Capture(name, label(name), told.get("kernel", ""), told.get("arch", ""), body.replace(b"\r", b""))
+        )
+    return tuple(found)
+
+
+@cache
+def reports() -> tuple[Capture, ...]:
+    """Logs that others published."""
+    return tuple(
+        Capture(path.stem, label(path.stem), "", "", path.read_bytes().partition(b"\n")[2])
+        for path in sorted((SAMPLES / "reports").iterdir())
+    )
