@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
-from unkillable.fleet.types import Finding, Input, Log
+from unkillable.fleet.types import Input, Log
 
 COLUMNS: dict[str, dict[str, str]] = {
     INPUTS: {
@@ -19,11 +21,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "variant_title": "VARCHAR", "kind": "VARCHAR", "wait": "VARCHAR", "site": "VARCHAR",
         "entered_by": "VARCHAR", "holders": "VARCHAR[]", "memory": "VARCHAR", "confidence": "VARCHAR",
         "summary": "VARCHAR", "kernel": "VARCHAR", "arch": "VARCHAR", "first_line": "INTEGER",
-        "last_line": "INTEGER", "line": "INTEGER", "quote": "VARCHAR", "scheme": "INTEGER", "written": "BIGINT",
+        "last_line": "INTEGER", "line": "INTEGER", "quote": "VARCHAR",
+        "new_log": "BOOLEAN", "new_hang": "BOOLEAN", "new_cause": "BOOLEAN", "new_variant": "BOOLEAN",
+        "scheme": "INTEGER", "written": "BIGINT",
     },
 }  # fmt: skip
-"""Table to column to DuckDB's type.  `scheme` and `written` are the commit's."""
-KEYS = {INPUTS: "name", LOGS: "name, content", FINDINGS: "content, episode"}
+"""Table to column to DuckDB's type.  `scheme` and `written` are the commit's.
+
+The `new_` ones say that no earlier finding of the same log is there, hung, or has the same cause or variant: with them logs
+are counted without looking for those that are there twice."""
+KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content, episode"}
 """What there is one row for."""
 
 
@@ -38,21 +45,26 @@ def log_row(log: Log) -> dict[str, object]:
     }  # fmt: skip
 
 
-def finding_row(log: Log, finding: Finding) -> dict[str, object]:
-    row: dict[str, object] = {
-        "content": log.content, "episode": finding.episode, "kind": finding.kind,
-        "confidence": finding.confidence, "summary": plain(finding.summary),
-        "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch,
-        "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
-        "quote": plain(finding.quote),
-    }  # fmt: skip
-    if (sign := finding.signature) is not None:
-        row |= {
-            "cause": sign.cause, "variant": sign.variant, "title": plain(sign.title),
-            "variant_title": plain(sign.variant_title), "wait": sign.wait, "site": sign.site and plain(sign.site),
-            "entered_by": sign.entered_by, "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
+def finding_rows(log: Log) -> Iterator[dict[str, object]]:
+    seen: set[str] = set()
+    for i, finding in enumerate(log.findings):
+        row: dict[str, object] = {
+            "content": log.content, "episode": finding.episode, "kind": finding.kind,
+            "confidence": finding.confidence, "summary": plain(finding.summary),
+            "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch,
+            "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
+            "quote": plain(finding.quote), "new_log": i == 0,
         }  # fmt: skip
-    return row
+        if (sign := finding.signature) is not None:
+            row |= {
+                "cause": sign.cause, "variant": sign.variant, "title": plain(sign.title),
+                "variant_title": plain(sign.variant_title), "wait": sign.wait,
+                "site": sign.site and plain(sign.site), "entered_by": sign.entered_by,
+                "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
+                "new_hang": not seen, "new_cause": sign.cause not in seen, "new_variant": sign.variant not in seen,
+            }  # fmt: skip
+            seen |= {sign.cause, sign.variant}
+        yield row
 
 
 def plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,17 @@ def export(db: DuckDBPyConnection, query: str, path: Path) -> int:
     """Writes the rows of a query to a Parquet file; returns how many."""
     answer = db.execute(f"COPY ({query}) TO {text(path)} (FORMAT parquet, COMPRESSION zstd)").fetchone()
     return int(answer[0]) if answer else 0
+
+
+def read(path: Path) -> str:
+    """What stands in a query for the rows of a Parquet file."""
+    return f"read_parquet({text(path)})"
+
+
+def read_rows(path: Path, kinds: Mapping[str, str]) -> str:
+    """And for those of a file with a JSON object in each line."""
+    fields = ", ".join(f"{text(name)}: {text(kind)}" for name, kind in kinds.items())
+    return f"read_json({text(path)}, format='newline_delimited', columns={{{fields}}})"
 
 
 def text(value: object) -> str:

@@ -1,26 +1,65 @@
-"""The store's rows in memory as the questions want them: one narrow row for each log and cause."""
+"""The store's rows in memory as the questions want them: one narrow row for each log and finding."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from unkillable.fleet.layout import Commit
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_TABLES = """
-CREATE OR REPLACE TABLE newest AS
-    SELECT coalesce(max(scheme), 0) AS scheme FROM findings;
-CREATE OR REPLACE TABLE facts AS
-    SELECT l.content AS log, l.device, l.release, l.seen, f.cause, f.variant, f.kind, f.kernel, f.arch, f.episode,
-        l.problem IS NOT NULL AS broken, coalesce(f.scheme < (SELECT scheme FROM newest), false) AS older
-    FROM logs AS l LEFT JOIN findings AS f ON l.content = f.content;
-UPDATE facts SET cause = NULL, variant = NULL WHERE older;
-"""
+Condition = tuple[str, dict[str, object]]
+"""What `facts` are chosen by, in SQL, and its parameters."""
+ALL = "count_if(new_log)"
+"""Counts the logs among facts: each content once, whatever was found in it."""
+HUNG = "count_if(new_hang)"
+"""Counts the logs that hung."""
+SHOWING = "count_if(new_cause)"
+"""Counts the logs among the facts of one cause."""
+
+_TABLES = (
+    """CREATE OR REPLACE TABLE copied AS
+    SELECT content, min(name) AS name, count(*) - 1 AS copies FROM logs SEMI JOIN shared USING (content)
+    GROUP BY content HAVING count(*) > 1""",
+    """CREATE OR REPLACE TABLE facts AS
+    WITH originals AS (
+        SELECT content, device, release, seen, problem FROM logs ANTI JOIN copied USING (content)
+        UNION ALL
+        SELECT l.content, device, release, seen, problem
+        FROM logs AS l SEMI JOIN copied AS c ON l.content = c.content AND l.name = c.name
+    ), signed AS (
+        SELECT content, episode, kind, new_log, {older} AS older, if({older}, NULL, cause) AS cause,
+            if({older}, NULL, variant) AS variant, NOT {older} AND new_cause AS new_cause,
+            NOT {older} AND new_variant AS new_variant, NOT {older} AND new_hang AS new_hang
+        FROM findings
+    )
+    SELECT l.content AS log, device, release, seen, problem IS NOT NULL AS broken, episode, kind, cause, variant,
+        coalesce(older, false) AS older, coalesce(new_log, true) AS new_log, coalesce(new_cause, false) AS new_cause,
+        coalesce(new_variant, false) AS new_variant, coalesce(new_hang, false) AS new_hang
+    FROM originals AS l LEFT JOIN signed AS f ON l.content = f.content""",
+    """CREATE OR REPLACE TABLE names AS
+    SELECT cause, variant, any_value(title) AS title, any_value(variant_title) AS variant_title, any_value(kind) AS kind,
+        any_value(wait) AS wait, any_value(site) AS site, any_value(entered_by) AS entered_by, any_value(holders) AS holders
+    FROM findings WHERE cause IS NOT NULL AND NOT {older} GROUP BY cause, variant""",
+)
 
 
-def load(db: DuckDBPyConnection) -> None:
-    """Makes the table `facts` of the views; signatures of an older scheme are left out, as theirs are other names."""
-    db.execute(_TABLES)
+def load(db: DuckDBPyConnection, commits: Sequence[Commit]) -> int:
+    """Makes the tables `facts` and `names` of the views; returns the scheme of their signatures.
+
+    Of several names of one content the first is its log's.  Signatures of an older scheme are left out, as what they call
+    one cause may be two now.
+    """
+    schemes = [one.scheme for one in commits if one.findings]
+    newest = max(schemes, default=0)
+    # A merged commit can hold older ones than its own.
+    oldest = min((one.oldest for one in commits if one.findings), default=0)
+    older = f"(scheme < {newest:d})" if oldest < newest else "false"
+    for table in _TABLES:
+        db.execute(table.format(older=older))
+    return newest
 
 
 def where(
@@ -31,8 +70,8 @@ def where(
     cause: str | None = None,
     variant: str | None = None,
     kind: str | None = None,
-) -> tuple[str, dict[str, object]]:
-    """The condition on `facts`, and its parameters."""
+) -> Condition:
+    """The condition for what is given."""
     given = {
         "seen >= $since": ("since", since), "seen < $until": ("until", until), "release = $release": ("release", release),
         "device = $device": ("device", device), "cause = $cause": ("cause", cause),

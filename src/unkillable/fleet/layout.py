@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class Commit(msgspec.Struct, frozen=True):
     """Nanoseconds since 1970; of several rows for one thing the one written last counts."""
     scheme: int
     """The newest `fleet.signature.SCHEME` among its findings."""
+    oldest: int
+    """And the oldest."""
     logs: int = 0
     findings: int = 0
     inputs: int = 0
@@ -129,7 +131,8 @@ def dead(root: Path) -> tuple[str, ...]:
     return tuple(name for name in _names(root / "commits") if name not in alive)
 
 
-def horizon(found: tuple[Commit, ...]) -> float:
+def horizon(found: Sequence[Commit]) -> float:
+    """The time before which logs are pruned: seconds since 1970."""
     return max((one.horizon for one in found), default=0.0)
 
 

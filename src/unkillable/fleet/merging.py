@@ -22,25 +22,28 @@ def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit
     The caller holds the store's lock.  Killed at any moment, either the old commits count or the new one does.
     """
     written = time.time_ns()
-    horizon = max(horizon, layout.horizon(tuple(commits)))
+    horizon = max(horizon, layout.horizon(commits))
     chosen = {one.name for one in commits}
+    # A log that stays may be a copy whose findings are in a commit that is not merged now.
+    whole = chosen == {one.name for one in layout.commits(root)}
     # Those that they replaced and that are not removed yet would count again without them.
     dead = {name for one in commits for name in one.replaces} & set(layout.dead(root))
     with layout.aside(root) as folder, database.connect() as db:
-        views.define(db, root, commits)
+        views.define(db, root, commits, TABLES)
         counts = {}
         for table in TABLES:
             fields = ", ".join(COLUMNS[table])
             where = ""
             if table == LOGS and horizon:
                 where = f" WHERE seen >= {horizon!r} OR seen = 0"
-            if table == FINDINGS and horizon:
-                where = " SEMI JOIN logs USING (content)"
+            if table == FINDINGS and horizon and whole:
+                where = f" SEMI JOIN {database.read(folder / 'logs.parquet')} USING (content)"
             counts[table] = database.export(
                 db, f"SELECT {fields} FROM {table}{where}", folder / f"{table}.parquet"
             )
         about = Commit(
             layout.new_name(written), written, max((one.scheme for one in commits), default=0),
+            min((one.oldest for one in commits), default=0),
             logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS],
             distinct=True, replaces=tuple(sorted(chosen | dead)), horizon=horizon,
         )  # fmt: skip

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import Any
 
 from unkillable.errors import UserError
-from unkillable.fleet import changes, database, facts, layout, sql, views
+from unkillable.fleet import buckets, changes, facts, sql, trends
 from unkillable.fleet.answers import (
     Bin,
     Bucket,
     Change,
-    Example,
     LogRow,
     ProblemRow,
     Share,
     Table,
     Totals,
-    Variant,
 )  # fmt: skip
+from unkillable.fleet.facts import ALL, HUNG
+from unkillable.fleet.reading import Reader
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-_VARIANTS = 10
-_DISTINCT = "count(DISTINCT log)"
-"""Logs by content: copies and several episodes of one log count once."""
 _ROW = (
     "l.name, l.content, l.size, l.device, l.release, l.seen, l.problem, f.episode, f.kind, f.cause, f.variant, "
     "f.title, f.variant_title, f.confidence, f.summary, f.kernel, f.arch, f.line, f.quote"
@@ -41,13 +32,11 @@ class Questions:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.RLock()
-        self._db: DuckDBPyConnection = database.connect()
-        self._commits: tuple[layout.Commit, ...] | None = None
+        self._reader = Reader(root)
+        self._all, self._one = self._reader.all, self._reader.one
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._reader.close()
 
     def __enter__(self) -> Questions:
         return self
@@ -58,15 +47,15 @@ class Questions:
     def totals(self) -> Totals:
         """How much there is."""
         row = self._one(
-            f"""SELECT {_DISTINCT} AS logs, (SELECT count(*) FROM logs) - logs AS copies,
+            f"""SELECT {ALL} AS logs, (SELECT coalesce(sum(copies), 0)::BIGINT FROM copied) AS copies,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 count(DISTINCT release) FILTER (release <> '') AS releases,
-                {_DISTINCT} FILTER (cause IS NOT NULL) AS hung, {_DISTINCT} FILTER (broken) AS broken,
+                {HUNG} AS hung, count_if(new_log AND broken) AS broken,
                 min(seen) FILTER (seen <> 0) AS first_seen, max(seen) FILTER (seen <> 0) AS last_seen,
-                (SELECT scheme FROM newest) AS scheme, {_DISTINCT} FILTER (older) AS older
+                count_if(new_log AND older) AS older
             FROM facts"""
         )
-        return Totals(**row)
+        return Totals(**row, scheme=self._reader.scheme)
 
     def signatures(
         self,
@@ -78,83 +67,25 @@ class Questions:
         offset: int = 0,
     ) -> list[Bucket]:
         """The causes, the most frequent first.  `since` is part of the time, `until` is not."""
-        return self._buckets(*facts.where(since, until, release, device), limit, offset)
+        return buckets.page(self._reader, facts.where(since, until, release, device), limit, offset)
 
     def signature(self, cause: str) -> Bucket | None:
         """One cause, with how often it is in each release, on each architecture and kernel."""
-        found = self._buckets(*facts.where(cause=cause), 1, 0)
-        if not found:
-            return None
-        row = self._one(
-            "SELECT wait, site, entered_by, holders FROM findings WHERE cause = $cause LIMIT 1",
-            {"cause": cause},
-        )
-        return msgspec.structs.replace(
-            found[0],
-            per_release=self._shares("release", cause),
-            per_arch=self._shares("arch", cause),
-            per_kernel=self._shares("kernel", cause),
-            wait=row["wait"],
-            site=row["site"],
-            entered_by=row["entered_by"],
-            holders=tuple(row["holders"] or ()),
-        )
+        return buckets.alone(self._reader, cause)
 
     def trend(self, cause: str | None = None, bins: int = 30, release: str | None = None) -> list[Bin]:
         """Logs over time, from the first that was seen to the last, in stretches of the same length."""
-        if bins < 1:
-            raise UserError(f"{bins} bins: give at least one")
-        span = self._span(release, bins)
-        if span is None:
-            return []
-        low, width = span
-        condition, given = facts.where(release=release)
-        hung = "cause IS NOT NULL" if cause is None else "cause = $cause"
-        rows = self._all(
-            f"""SELECT least(floor((seen - $low) / $width)::INTEGER, $bins - 1) AS bin, {_DISTINCT} AS logs,
-                {_DISTINCT} FILTER ({hung}) AS hung
-            FROM facts WHERE {condition} AND seen <> 0 GROUP BY bin""",
-            given | {"low": low, "width": width, "bins": bins} | ({} if cause is None else {"cause": cause}),
-        )
-        counted = {row["bin"]: row for row in rows}
-        none = {"logs": 0, "hung": 0}
-        return [
-            Bin(
-                low + i * width,
-                low + (i + 1) * width,
-                counted.get(i, none)["logs"],
-                counted.get(i, none)["hung"],
-            )
-            for i in range(bins)
-        ]
+        return trends.trend(self._reader, cause, bins, release)
 
     def trends(
         self, causes: Sequence[str], bins: int = 30, release: str | None = None
     ) -> dict[str, tuple[int, ...]]:
         """Of several causes at once, how many logs had each in the stretches of `trend`."""
-        span = self._span(release, bins)
-        if span is None or not causes:
-            return {}
-        low, width = span
-        condition, given = facts.where(release=release)
-        rows = self._all(
-            f"""SELECT cause, least(floor((seen - $low) / $width)::INTEGER, $bins - 1) AS bin, {_DISTINCT} AS count
-            FROM facts WHERE {condition} AND seen <> 0 AND cause IN (SELECT unnest($causes)) GROUP BY cause, bin""",
-            given | {"low": low, "width": width, "bins": bins, "causes": list(causes)},
-        )
-        found = {cause: [0] * bins for cause in causes}
-        for row in rows:
-            found[row["cause"]][row["bin"]] = row["count"]
-        return {cause: tuple(counts) for cause, counts in found.items()}
+        return trends.trends(self._reader, causes, bins, release)
 
     def releases(self, limit: int = 500) -> list[Share]:
         """The releases, the one that was seen last first, with how many of their logs hung."""
-        rows = self._all(
-            f"""SELECT release AS name, {_DISTINCT} FILTER (cause IS NOT NULL) AS count, {_DISTINCT} AS logs
-            FROM facts WHERE release <> '' GROUP BY release ORDER BY max(seen) DESC, release DESC LIMIT $limit""",
-            {"limit": limit},
-        )
-        return [Share(**row) for row in rows]
+        return trends.releases(self._reader, limit)
 
     def logs(
         self,
@@ -206,127 +137,71 @@ class Questions:
         )
         return [ProblemRow(row["name"], row["content"].hex, row["size"], row["problem"]) for row in rows]
 
-    def compare(self, before: str, after: str, unit: str | None = None) -> list[Change]:
-        """What changed from one release to another, see `fleet.changes`."""
-        rows = {
-            one: self._all(changes.COUNTS.format(unit=one), {"before": before, "after": after})
-            for one in ([unit] if unit else ["device", "log"])
-        }
-        return changes.compare(rows, before, after)
+    def compare(
+        self,
+        before: str,
+        after: str,
+        unit: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> list[Change]:
+        """What changed from one release to another, the surest first; see `fleet.changes`.
+
+        `unit` is `device` or `log`; None: devices where they are known.  Raises UserError for an unknown release.
+        """
+        condition, given = facts.where(since, until)
+        first, second = self._releases(before, after, condition, given)
+        unit = unit or changes.unit_for(first, second)
+        named = "device <> ''" if unit == changes.DEVICE else "true"
+        rows = self._all(
+            f"""SELECT cause, (SELECT any_value(title) FROM names WHERE names.cause = facts.cause) AS title,
+                count(DISTINCT {unit}) FILTER (release = $before) AS before,
+                count(DISTINCT {unit}) FILTER (release = $after) AS after
+            FROM facts WHERE release IN ($before, $after) AND cause IS NOT NULL AND {named} AND {condition}
+            GROUP BY cause""",
+            given | {"before": before, "after": after},
+        )
+        counts = [changes.Counts(**row) for row in rows]
+        if unit == changes.DEVICE:
+            return changes.compare(counts, first.devices, second.devices, unit)
+        return changes.compare(counts, first.logs, second.logs, unit)
+
+    def cautions(
+        self,
+        before: str,
+        after: str,
+        unit: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> tuple[str, ...]:
+        """What to keep in mind with a comparison: sentences, to be shown with it."""
+        first, second = self._releases(before, after, *facts.where(since, until))
+        return changes.cautions(first, second, unit or changes.unit_for(first, second))
 
     def sql(self, text: str, limit: int = 10_000, seconds: float = 60.0) -> Table:
         """Answers a SELECT on the views that docs/dev/store.md describes."""
         return sql.ask(self._root, text, limit, seconds)
 
-    def _buckets(self, condition: str, given: dict[str, object], limit: int, offset: int) -> list[Bucket]:
+    def _releases(
+        self, before: str, after: str, condition: str, given: dict[str, object]
+    ) -> tuple[changes.Release, changes.Release]:
         rows = self._all(
-            f"""SELECT cause, mode(kind) AS kind, {_DISTINCT} AS count,
+            f"""SELECT release AS name, {ALL} AS logs, count_if(new_log AND device = '') AS nameless,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
-                count(DISTINCT release) FILTER (release <> '') AS releases,
-                min(seen) AS first_seen, max(seen) AS last_seen, arg_max(log, (seen, log)) AS example
-            FROM facts WHERE cause IS NOT NULL AND {condition}
-            GROUP BY cause ORDER BY count DESC, cause LIMIT $limit OFFSET $offset""",
-            given | {"limit": limit, "offset": offset},
+                coalesce(min(seen) FILTER (seen <> 0), 0) AS first_seen, max(seen) AS last_seen
+            FROM facts WHERE release IN ($before, $after) AND {condition} GROUP BY release""",
+            given | {"before": before, "after": after},
         )
-        if not rows:
-            return []
-        causes = [row["cause"] for row in rows]
-        titles, variants = self._variants(condition, given, causes)
-        examples = self._examples(rows)
-        return [
-            Bucket(
-                row["cause"], titles.get(row["cause"], ""), row["kind"], row["count"], row["devices"], row["releases"],
-                row["first_seen"], row["last_seen"], variants.get(row["cause"], ()), examples.get(row["cause"]),
-            )
-            for row in rows
-        ]  # fmt: skip
-
-    def _variants(
-        self, condition: str, given: dict[str, object], causes: Sequence[str]
-    ) -> tuple[dict[str, str], dict[str, tuple[Variant, ...]]]:
-        counts = self._all(
-            f"""SELECT cause, variant, {_DISTINCT} AS count FROM facts
-            WHERE cause IN (SELECT unnest($causes)) AND {condition}
-            GROUP BY cause, variant QUALIFY row_number() OVER (PARTITION BY cause ORDER BY count DESC, variant) <= {_VARIANTS}
-            ORDER BY count DESC, variant""",
-            given | {"causes": causes},
-        )
-        names = self._all(
-            """SELECT cause, variant, min(title) AS title, min(variant_title) AS variant_title FROM findings
-            WHERE cause IN (SELECT unnest($causes)) AND scheme = (SELECT scheme FROM newest) GROUP BY cause, variant""",
-            {"causes": causes},
-        )
-        titled = {row["variant"]: row["variant_title"] for row in names}
-        found: dict[str, tuple[Variant, ...]] = {}
-        for row in counts:
-            one = Variant(row["variant"], titled.get(row["variant"], ""), row["count"])
-            found[row["cause"]] = (*found.get(row["cause"], ()), one)
-        return {row["cause"]: row["title"] for row in names}, found
-
-    def _examples(self, rows: Sequence[dict[str, Any]]) -> dict[str, Example]:
-        found = self._all(
-            """SELECT f.cause, f.content, min(l.name) AS name, arg_min(f.line, f.episode) AS line,
-                arg_min(f.quote, f.episode) AS quote
-            FROM logs AS l JOIN findings AS f ON l.content = f.content
-            WHERE l.content IN (SELECT unnest($contents)) AND f.cause IS NOT NULL GROUP BY f.cause, f.content""",
-            {"contents": [row["example"] for row in rows]},
-        )
-        wanted = {(row["cause"], row["example"]) for row in rows}
-        return {
-            row["cause"]: Example(row["name"], row["content"].hex, row["line"], row["quote"])
-            for row in found
-            if (row["cause"], row["content"]) in wanted
-        }
-
-    def _shares(self, column: str, cause: str) -> tuple[Share, ...]:
-        rows = self._all(
-            f"""SELECT coalesce({column}, '') AS name, {_DISTINCT} FILTER (cause = $cause) AS count, {_DISTINCT} AS logs
-            FROM facts GROUP BY name HAVING count > 0 ORDER BY count DESC, name""",
-            {"cause": cause},
-        )
-        return tuple(Share(**row) for row in rows)
-
-    def _span(self, release: str | None, bins: int) -> tuple[float, float] | None:
-        """When the first log was seen, and the length of each of the stretches until the last."""
-        condition, given = facts.where(release=release)
-        found = self._one(
-            f"SELECT min(seen) AS low, max(seen) AS high FROM facts WHERE {condition} AND seen <> 0", given
-        )
-        low, high = found["low"], found["high"]
-        return None if low is None else (low, max((high - low) / bins, 1e-6))
-
-    def _one(self, query: str, given: dict[str, object] | None = None) -> dict[str, Any]:
-        return self._all(query, given)[0]
-
-    def _all(self, query: str, given: dict[str, object] | None = None) -> list[dict[str, Any]]:
-        """The rows of a query.  A file that is gone because it was merged meanwhile is looked for anew, once."""
-        import duckdb
-
-        with self._lock:
-            for _ in range(2):
-                self._refresh()
-                try:
-                    cursor = self._db.execute(query, given or {})
-                    names = [column[0] for column in cursor.description or ()]
-                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-                except duckdb.Error as error:
-                    if self._commits == layout.commits(self._root):
-                        raise views.blame(self._db, self._root, self._commits, error) from error
-            raise UserError(f"{self._root}: is changing too fast to be read; try again")
-
-    def _refresh(self) -> None:
-        for _ in range(2):
-            commits = layout.commits(self._root)
-            if commits == self._commits:
-                return
-            try:
-                views.define(self._db, self._root, commits)
-                facts.load(self._db)
-            except UserError:
-                if commits == layout.commits(self._root):
-                    raise
-                continue
-            self._commits = commits
+        found = {row["name"]: changes.Release(**row) for row in rows}
+        for name in (before, after):
+            if name not in found:
+                some = self._all(
+                    f"SELECT release FROM facts WHERE release <> '' AND {condition} GROUP BY release ORDER BY max(seen) DESC",
+                    given,
+                )
+                known = ", ".join(row["release"] for row in some[:10]) + (", ..." if len(some) > 10 else "")
+                raise UserError(f"no log of release {name}; the store has {known or 'none'}")
+        return found[before], found[after]
 
 
 def _uuid(content: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import msgspec
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout, merging, views
 from unkillable.fleet.columns import plain
+from unkillable.fleet.layout import FINDINGS, INPUTS
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.types import Input
 from unkillable.fleet.writer import LOGS_PER_COMMIT, Writer
@@ -57,10 +57,10 @@ class Store:
         )
         kinds = {"i": "INTEGER", "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT"}
         query = (
-            "SELECT i FROM given ANTI JOIN inputs ON given.name = inputs.name AND given.size = inputs.size "
-            f"AND given.changed = inputs.changed AND inputs.scheme = {self._scheme}"
+            "SELECT i FROM given ANTI JOIN all_inputs AS past ON given.name = past.name AND given.size = past.size "
+            f"AND given.changed = past.changed AND past.scheme = {self._scheme}"
         )
-        changed = self._ask(rows, kinds, query)
+        changed = self._ask(INPUTS, rows, kinds, query)
         return {one.name for i, one in enumerate(inputs) if i not in changed}
 
     def known(self, contents: Collection[str]) -> set[str]:
@@ -68,10 +68,10 @@ class Store:
         listed = list(contents)
         rows = ({"i": i, "content": one} for i, one in enumerate(listed))
         query = (
-            "SELECT i FROM given SEMI JOIN findings ON given.content = findings.content "
-            f"AND findings.scheme = {self._scheme}"
+            "SELECT i FROM given SEMI JOIN all_findings AS past ON given.content = past.content "
+            f"AND past.scheme = {self._scheme}"
         )
-        found = self._ask(rows, {"i": "INTEGER", "content": "UUID"}, query)
+        found = self._ask(FINDINGS, rows, {"i": "INTEGER", "content": "UUID"}, query)
         return {listed[i] for i in found}
 
     def questions(self) -> Questions:
@@ -99,26 +99,22 @@ class Store:
             merging.tidy(self.root)
         layout.sweep(self.root)
 
-    def _ask(self, rows: Iterable[dict[str, object]], kinds: dict[str, str], query: str) -> set[int]:
+    def _ask(
+        self, table: str, rows: Iterable[dict[str, object]], kinds: dict[str, str], query: str
+    ) -> set[int]:
         """The rows of `given` that a query finds: by way of a file, as that is what DuckDB reads fastest."""
         encode = msgspec.json.Encoder().encode_into
-        with (
-            tempfile.NamedTemporaryFile(prefix="unkillable-", suffix=".rows") as file,
-            database.connect() as db,
-        ):
-            buffer = bytearray()
-            for row in rows:
-                encode(row, buffer, len(buffer))
-                buffer += b"\n"
-                if len(buffer) > 1 << 20:
-                    file.write(buffer)
-                    buffer.clear()
-            file.write(buffer)
-            file.flush()
-            views.define(db, self.root, layout.commits(self.root))
-            fields = ", ".join(f"{name}: {database.text(kind)}" for name, kind in kinds.items())
-            db.execute(
-                f"CREATE VIEW given AS SELECT * FROM read_json({database.text(file.name)}, "
-                f"format='newline_delimited', columns={{{fields}}})"
-            )
+        with layout.aside(self.root) as folder, database.connect() as db:
+            path = folder / "given.rows"
+            with path.open("wb") as file:
+                buffer = bytearray()
+                for row in rows:
+                    encode(row, buffer, len(buffer))
+                    buffer += b"\n"
+                    if len(buffer) > 1 << 20:
+                        file.write(buffer)
+                        buffer.clear()
+                file.write(buffer)
+            db.execute(f"CREATE VIEW given AS SELECT * FROM {database.read_rows(path, kinds)}")
+            views.raw(db, self.root, layout.commits(self.root), (table,))
             return {int(row[0]) for row in db.execute(query).fetchall()}

@@ -14,68 +14,80 @@ from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_OWNERS = {INPUTS: "name", LOGS: "name, content", FINDINGS: "content"}
+_OWNERS = {INPUTS: KEYS[INPUTS], LOGS: KEYS[LOGS], FINDINGS: "content"}
 """What one commit tells whole: findings of one log are never mixed from two commits."""
+_TWICE = {
+    INPUTS: "SELECT {owner} FROM all_inputs GROUP BY {owner} HAVING count(*) > 1",
+    LOGS: "SELECT {owner} FROM all_logs SEMI JOIN shared USING (content) GROUP BY {owner} HAVING count(*) > 1",
+    FINDINGS: "SELECT {owner} FROM all_findings SEMI JOIN shared USING (content) "
+    "GROUP BY {owner} HAVING min(written) < max(written)",
+}
+"""What several rows tell of.  To look for it costs less than to sort all rows, and mostly there is little or none."""
+_ONCE = """
+SELECT * FROM {raw} ANTI JOIN twice_{table} USING ({owner})
+UNION ALL
+SELECT DISTINCT ON ({key}) * EXCLUDE (place) FROM (
+    SELECT *, rank() OVER (PARTITION BY {owner} ORDER BY scheme DESC, written DESC) AS place
+    FROM {raw} SEMI JOIN twice_{table} USING ({owner})
+) WHERE place = 1
+"""
 
 
-def define(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit]) -> None:
-    """Makes the views `inputs`, `logs` and `findings` of these commits.
-
-    Of several rows for one thing the newest scheme's counts, then the one written last.  Looking for such rows costs
-    less than sorting them all, and mostly there are none.
+def raw(
+    db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Sequence[str] = TABLES
+) -> None:
+    """Makes the views `all_inputs`, `all_logs` and `all_findings` of these commits, or some of them: every row there is.
 
     Raises UserError, which names the commit, for a damaged one.
     """
     import duckdb
 
     try:
-        for table in TABLES:
-            _define(db, root, commits, table)
+        for table in tables:
+            fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
+            files = [_file(root, one, table) for one in commits if _rows(one, table)]
+            rows = f"SELECT {fields} FROM read_parquet([{', '.join(map(database.text, files))}])"
+            if not files:
+                empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS[table].items())
+                rows = f"SELECT {empty} WHERE false"
+            db.execute(f"CREATE OR REPLACE VIEW all_{table} AS {rows}")
     except duckdb.Error as error:
         raise blame(db, root, commits, error) from error
 
 
-def _define(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], table: str) -> None:
-    fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
-    files = [root / "commits" / one.name / f"{table}.parquet" for one in commits if _rows(one, table)]
-    raw = f"all_{table}"
-    if not files:
-        empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS[table].items())
-        db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT {empty} WHERE false")
-        return
-    listed = ", ".join(map(database.text, files))
-    db.execute(f"CREATE OR REPLACE VIEW {raw} AS SELECT {fields} FROM read_parquet([{listed}])")
-    where = _seen_since(layout.horizon(tuple(commits))) if table == LOGS else ""
-    if len(files) == 1 and all(one.distinct for one in commits):
-        db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {raw}{where}")
-        return
-    owner = _OWNERS[table]
-    several = "min(written) < max(written)" if table == FINDINGS else "count(*) > 1"
-    db.execute(
-        f"CREATE OR REPLACE TABLE twice_{table} AS SELECT {owner} FROM {raw} GROUP BY {owner} HAVING {several}"
-    )
-    found = db.execute(f"SELECT count(*) FROM twice_{table}").fetchone()
-    if not found or not found[0]:
-        db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {raw}{where}")
-        return
-    db.execute(
-        f"""CREATE OR REPLACE VIEW {table} AS SELECT * FROM (
-            SELECT * FROM {raw} ANTI JOIN twice_{table} USING ({owner})
-            UNION ALL
-            SELECT DISTINCT ON ({KEYS[table]}) {fields} FROM (
-                SELECT *, rank() OVER (PARTITION BY {owner} ORDER BY scheme DESC, written DESC) AS place
-                FROM {raw} SEMI JOIN twice_{table} USING ({owner})
-            ) WHERE place = 1
-        ){where}"""
-    )
+def define(
+    db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Sequence[str] = (LOGS, FINDINGS)
+) -> None:
+    """Makes the views `logs`, `findings` and, where named, `inputs`: what counts of these commits.
+
+    Of several rows for one thing the newest scheme's counts, then the one written last.  Also makes the table `shared`:
+    the contents that are there under several names, or twice.  Raises UserError as above.
+    """
+    import duckdb
+
+    raw(db, root, commits, tables)
+    single = len(commits) == 1 and commits[0].distinct
+    try:
+        if LOGS in tables:
+            db.execute(
+                "CREATE OR REPLACE TABLE shared AS SELECT content FROM all_logs GROUP BY content HAVING count(*) > 1"
+            )
+        for table in tables:
+            rows = f"SELECT * FROM all_{table}"
+            if not single and _is_twice(db, table):
+                rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
+            where = ""
+            if table == LOGS and (horizon := layout.horizon(commits)):
+                where = f" WHERE seen >= {horizon!r} OR seen = 0"
+            db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
+    except duckdb.Error as error:
+        raise blame(db, root, commits, error) from error
 
 
-def _seen_since(horizon: float) -> str:
-    return f" WHERE seen >= {horizon!r} OR seen = 0" if horizon else ""
-
-
-def _rows(one: Commit, table: str) -> int:
-    return {INPUTS: one.inputs, LOGS: one.logs, FINDINGS: one.findings}[table]
+def _is_twice(db: DuckDBPyConnection, table: str) -> bool:
+    query = _TWICE[table].format(owner=_OWNERS[table])
+    db.execute(f"CREATE OR REPLACE TABLE twice_{table} AS {query}")
+    return db.execute(f"SELECT 1 FROM twice_{table} LIMIT 1").fetchone() is not None
 
 
 def blame(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], error: Exception) -> UserError:
@@ -84,10 +96,10 @@ def blame(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], error: 
 
     for one in commits:
         for table in TABLES:
-            path = root / "commits" / one.name / f"{table}.parquet"
+            path = _file(root, one, table)
             fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
             try:
-                # The checksum of everything: a damaged block in the middle is found only by reading it.
+                # Everything is read: a damaged block in the middle is not found otherwise.
                 db.execute(f"SELECT count(hash({fields})) FROM read_parquet({database.text(path)})")
             except duckdb.Error as why:
                 said = database.first_line(why)
@@ -95,3 +107,11 @@ def blame(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], error: 
                     f"{path}: damaged ({said}); remove {path.parent}, and its inputs are read again"
                 )
     return UserError(f"{root}: {database.first_line(error)}")
+
+
+def _file(root: Path, one: Commit, table: str) -> Path:
+    return root / "commits" / one.name / f"{table}.parquet"
+
+
+def _rows(one: Commit, table: str) -> int:
+    return {INPUTS: one.inputs, LOGS: one.logs, FINDINGS: one.findings}[table]

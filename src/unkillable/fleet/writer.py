@@ -42,8 +42,8 @@ class Writer:
         """Adds a log.  One without findings whose content is in the store already is a copy of that."""
         batch = self._open()
         batch.write(LOGS, columns.log_row(log))
-        for finding in log.findings:
-            batch.write(FINDINGS, columns.finding_row(log, finding))
+        for row in columns.finding_rows(log):
+            batch.write(FINDINGS, row)
         if batch.counts[LOGS] >= self._logs_per_commit:
             self.commit()
 
@@ -62,10 +62,11 @@ class Writer:
             written = time.time_ns()
             counts = batch.convert(self._database, self._scheme, written)
             about = Commit(
-                layout.new_name(written), written, self._scheme,
+                layout.new_name(written), written, self._scheme, self._scheme,
                 logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], distinct=True,
             )  # fmt: skip
             layout.publish(self._root, batch.folder, about)
+        merging.merge_small(self._root)
 
     def discard(self) -> None:
         """Forgets what was added since the last commit."""
@@ -76,7 +77,6 @@ class Writer:
     def close(self) -> None:
         """Commits, and lets go of what the writer holds."""
         self.commit()
-        merging.merge_small(self._root)
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -125,12 +125,9 @@ class _Batch:
             spool.close()
             rows = self.folder / f"{table}.rows"
             given = {name: kind for name, kind in COLUMNS[table].items() if name not in ("scheme", "written")}
-            fields = ", ".join(
-                f"{database.text(name)}: {database.text(kind)}" for name, kind in given.items()
-            )
             source = (
                 f"SELECT DISTINCT ON ({KEYS[table]}) *, {scheme}::INTEGER AS scheme, {written}::BIGINT AS written "
-                f"FROM read_json({database.text(rows)}, format='newline_delimited', columns={{{fields}}})"
+                f"FROM {database.read_rows(rows, given)}"
             )
             counts[table] = database.export(db, source, self.folder / f"{table}.parquet")
             rows.unlink()

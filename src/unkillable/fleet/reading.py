@@ -1,0 +1,62 @@
+"""Reading a store that others write to meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unkillable.errors import UserError
+from unkillable.fleet import database, facts, layout, views
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+class Reader:
+    """One connection, which notices when the store has changed.  Safe to share between threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.scheme = 0
+        """Of the signatures in the table `facts`."""
+        self._root = root
+        self._lock = threading.RLock()
+        self._db: DuckDBPyConnection = database.connect()
+        self._commits: tuple[layout.Commit, ...] | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def one(self, query: str, given: dict[str, object] | None = None) -> dict[str, Any]:
+        return self.all(query, given)[0]
+
+    def all(self, query: str, given: dict[str, object] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query.  A file that is gone because it was merged meanwhile is looked for anew, once."""
+        import duckdb
+
+        with self._lock:
+            for _ in range(2):
+                self._refresh()
+                try:
+                    cursor = self._db.execute(query, given or {})
+                    names = [column[0] for column in cursor.description or ()]
+                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                except duckdb.Error as error:
+                    if self._commits == layout.commits(self._root):
+                        raise views.blame(self._db, self._root, self._commits, error) from error
+            raise UserError(f"{self._root}: is changing too fast to be read; try again")
+
+    def _refresh(self) -> None:
+        for _ in range(2):
+            commits = layout.commits(self._root)
+            if commits == self._commits:
+                return
+            try:
+                views.define(self._db, self._root, commits)
+                self.scheme = facts.load(self._db, commits)
+            except UserError:
+                if commits == layout.commits(self._root):
+                    raise
+                continue
+            self._commits = commits
