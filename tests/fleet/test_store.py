@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -64,6 +65,7 @@ def test_releases_and_several_trends_at_once(tmp_path: Path) -> None:
             }
         assert ask.trends([], 7) == {}
     with filled(tmp_path / "empty", []).questions() as ask:
+        assert (ask.totals().logs, ask.totals().hung, ask.totals().broken, ask.totals().older) == (0, 0, 0, 0)
         assert ask.releases() == []
         assert ask.trends(["a"]) == {}
         assert ask.trend() == []
@@ -259,3 +261,18 @@ def test_sql_answers_with_a_bound_on_rows(tmp_path: Path) -> None:
         assert table.rows == tuple((sign(i).cause, 1) for i in range(3))
         assert table.cut
         assert not ask.sql("SELECT name FROM logs").cut
+
+
+def test_a_question_that_is_stopped(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s", [log(i, sign(1)) for i in range(3)])
+    with store.questions() as ask:
+        timer = threading.Timer(0.3, ask.stop)
+        timer.start()
+        with pytest.raises(UserError, match="nobody waits"):
+            # A trillion rows: it would take hours.
+            ask._all(
+                "SELECT count(*) AS n FROM range(1000000) AS a, range(1000000) AS b WHERE a.range + b.range = 7"
+            )
+        with pytest.raises(UserError, match="nobody waits"):
+            ask.totals()
+        timer.join()

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 Condition = tuple[str, dict[str, object]]
 """What `facts` are chosen by, in SQL, and its parameters."""
-ALL = "count_if(new_log)"
+ALL = "count(*) FILTER (new_log)"
 """Counts the logs among facts: each content once, whatever was found in it."""
-HUNG = "count_if(new_hang)"
+HUNG = "count(*) FILTER (new_hang)"
 """Counts the logs that hung."""
-SHOWING = "count_if(new_cause)"
+SHOWING = "count(*) FILTER (new_cause)"
 """Counts the logs among the facts of one cause."""
 
 _TABLES = (

@@ -38,6 +38,10 @@ class Questions:
     def close(self) -> None:
         self._reader.close()
 
+    def stop(self) -> None:
+        """Ends the question that another thread waits for, and refuses those to come: both raise UserError."""
+        self._reader.stop()
+
     def __enter__(self) -> Questions:
         return self
 
@@ -50,9 +54,9 @@ class Questions:
             f"""SELECT {ALL} AS logs, (SELECT coalesce(sum(copies), 0)::BIGINT FROM copied) AS copies,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 count(DISTINCT release) FILTER (release <> '') AS releases,
-                {HUNG} AS hung, count_if(new_log AND broken) AS broken,
+                {HUNG} AS hung, count(*) FILTER (new_log AND broken) AS broken,
                 min(seen) FILTER (seen <> 0) AS first_seen, max(seen) FILTER (seen <> 0) AS last_seen,
-                count_if(new_log AND older) AS older
+                count(*) FILTER (new_log AND older) AS older
             FROM facts"""
         )
         return Totals(**row, scheme=self._reader.scheme)

@@ -23,10 +23,16 @@ class Reader:
         self._lock = threading.RLock()
         self._db: DuckDBPyConnection = database.connect()
         self._commits: tuple[layout.Commit, ...] | None = None
+        self._stopped = False
 
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def stop(self) -> None:
+        """Ends what another thread asks, and lets nobody ask again."""
+        self._stopped = True
+        self._db.interrupt()
 
     def one(self, query: str, given: dict[str, object] | None = None) -> dict[str, Any]:
         return self.all(query, given)[0]
@@ -37,15 +43,21 @@ class Reader:
 
         with self._lock:
             for _ in range(2):
+                self._go_on()
                 self._refresh()
                 try:
                     cursor = self._db.execute(query, given or {})
                     names = [column[0] for column in cursor.description or ()]
                     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
                 except duckdb.Error as error:
+                    self._go_on()
                     if self._commits == layout.commits(self._root):
                         raise views.blame(self._db, self._root, self._commits, error) from error
             raise UserError(f"{self._root}: is changing too fast to be read; try again")
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise UserError(f"{self._root}: nobody waits for the answer any more")
 
     def _refresh(self) -> None:
         for _ in range(2):
