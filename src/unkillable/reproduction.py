@@ -115,7 +115,7 @@ async def _reproduce(
         provenance=prepared.provenance,
         runs=tuple(done),
         summary=summarise(done, prepared.setup),
-        notes=(*prepared.notes, note),
+        notes=(*prepared.notes, *_busy(done), note),
     )
 
 

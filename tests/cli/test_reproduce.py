@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,8 +22,10 @@ from tests.lab import made
 from unkillable import reproduction
 from unkillable.cli import reproduce
 from unkillable.cli.main import cli
-from unkillable.lab.setup import Root, Setup, Workload
-from unkillable.lab.types import Exit
+from unkillable.lab import accel
+from unkillable.lab.run import Mode
+from unkillable.lab.setup import Prepared, Root, Setup, Workload
+from unkillable.lab.types import Exit, Run
 from unkillable.report.schema import json_schema
 
 ROOT = Path(__file__).parent.parent.parent
@@ -188,6 +191,28 @@ def test_a_workload_that_could_not_be_started_is_no_survivor() -> None:
         made.run(0.1, outcome="panic", kills=(), exits=ends),
     ):
         assert reproduction._told(run_, one) == run_
+
+
+def test_a_busy_host_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def choose(_: Prepared) -> tuple[str, str]:
+        return "tcg", "software emulation"
+
+    waits = iter((60.0, 300.0))
+
+    async def measure(*_: object) -> Run:
+        return made.run(30.0, qemu_cpu_s=100.0, qemu_wait_s=next(waits))
+
+    monkeypatch.setattr(accel, "choose", choose)
+    monkeypatch.setattr(reproduction, "measure", measure)
+    prepared = Prepared(Setup(), "6.1.0", "6.1.1", "vmlinuz", "initramfs", "disk")
+    found = asyncio.run(reproduction._reproduce(prepared, 2, tmp_path, Mode(), None))
+    assert found.notes == (
+        (
+            "In 1 of 2 runs the host was busy with something else for up to 75 % of the time that QEMU wanted to run: "
+            "repeat them while it does nothing else."
+        ),
+        "software emulation",
+    )
 
 
 @pytest.mark.parametrize(
