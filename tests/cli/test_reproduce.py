@@ -193,7 +193,7 @@ def test_a_workload_that_could_not_be_started_is_no_survivor() -> None:
         assert reproduction._told(run_, one) == run_
 
 
-def test_a_busy_host_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reproduction_on_a_busy_host_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def choose(_: Prepared) -> tuple[str, str]:
         return "tcg", "software emulation"
 

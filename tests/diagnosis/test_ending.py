@@ -68,6 +68,14 @@ def test_a_kill_that_did_not_free_it_is_no_end() -> None:
     assert "had not ended when the log did" in words(found)
 
 
+def test_a_kill_long_before_a_shortage_that_lasts_is_told_as_long_ago() -> None:
+    found = verdict(STUCK, kill(30.0), reaped(30.1), AGAIN, at(95.0, "sysrq: Show Blocked State"))
+    assert (
+        "nothing is seen to free it after the last OOM kill (hog/40 at 30 s) until the log ends at 95 s"
+        in found.verdict.summary
+    )
+
+
 def test_a_kill_of_which_nothing_more_is_seen() -> None:
     found = verdict(STUCK, AGAIN, kill(50.0))
     assert "until an OOM kill (hog/40 at 50 s) whose effect the log does not show" in found.verdict.summary

@@ -11,6 +11,9 @@ from unkillable.diagnosis.statements import entered
 from unkillable.diagnosis.types import Waiter
 from unkillable.waits.contexts import allocation_context
 
+_LONG_AFTER = 60.0
+"""Seconds after the last OOM kill from which on a shortage is not one that is freed again and again."""
+
 
 def livelock(case: Case, readers: Sequence[Waiter], end: Ending) -> str:
     """The first line for a livelock: how it ended, what everybody does, and what the OOM killer did."""
@@ -61,6 +64,10 @@ def _course(end: Ending) -> str:
         return f"memory was exhausted{lasted}, {first} freed it ({who})"
     if end.kind == "unseen" and end.kills == 1:
         return f"memory was exhausted{lasted}, until an OOM kill ({who}) whose effect the log does not show"
+    last = end.victim
+    if last and last.killed_at is not None and end.at is not None and end.at - last.killed_at >= _LONG_AFTER:
+        kill = f"the last OOM kill ({last.comm}/{last.pid} at {last.killed_at:.0f} s)"
+        return f"memory is exhausted and nothing is seen to free it after {kill} until the log ends{at}"
     return "memory is exhausted and is freed too late"
 
 

@@ -101,6 +101,10 @@ _HARMLESS = frozenset(
 )
 
 
+_SCHEDULER = frozenset({"__schedule", "schedule"})
+"""Where a task that is runnable, with nothing else on its stack, was preempted: that is no wait."""
+
+
 def _matters(subject: Subject, view: View) -> bool:
     """Whether a task is part of what is wrong: reported hung, asleep in D, reclaiming, or holding while it works."""
     wait = view.wait
@@ -110,6 +114,8 @@ def _matters(subject: Subject, view: View) -> bool:
         return False
     if wait.reclaims:
         return True
+    if view.sighting.state == "R" and wait.function in _SCHEDULER:
+        return False
     if states.from_letter(view.sighting.state) in _HARMLESS or wait.task_state in _HARMLESS:
         return False
     return wait.asleep or (bool(wait.holds) and wait.allocates)
