@@ -114,7 +114,7 @@ def make(plan: Plan, planned: Planned) -> Made:
         since = number % 1_000_000
         clock = wall(seen - 60, framing)
         text = filled(key, group, index, framing.name, False).print(rng, host, since, clock)
-        text += _lines(rng, framing, host, clock, since + 20_000_000, size - len(text), b"")
+        text += _lines(rng, framing, host, clock, since + 20_000_000, max(size - len(text), 400), b"")
     else:
         banner = rng.random() < BANNER_SHARE
         text = filled(key, group, index, framing.name, banner).print(rng, host, since, clock)

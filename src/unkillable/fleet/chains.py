@@ -1,0 +1,106 @@
+"""Who waits behind whom, by places instead of tasks: what of a wait-for graph is the same on every machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from unkillable.diagnosis.types import Diagnosis, Waiter
+from unkillable.fleet.names import part_of, site
+from unkillable.waits.catalogue import load
+
+_LONGEST = 8
+"""Holders of a chain; a longer one is a cycle that was not seen as one."""
+
+
+class Chain(msgspec.Struct, frozen=True):
+    """The tasks that wait for a lock, and who holds it."""
+
+    waiters: tuple[Waiter, ...]
+    resource: str | None
+    holders: tuple[str, ...] = ()
+    """Places, from the lock's holder to the last one known."""
+
+
+def place(waiter: Waiter) -> str | None:
+    return site(waiter.stack) or waiter.function
+
+
+def lock(diagnosis: Diagnosis) -> Chain:
+    """Of the tasks reported hung (or asleep where SIGKILL does not help), the largest group that waits for one kind of thing; locks
+    come before all else."""
+    asleep = [one for one in diagnosis.waiters if one.role in ("waits", "holds-and-waits")]
+    stuck = [one for one in asleep if one.killable is not True] or asleep
+    locked = [one for one in stuck if _is_lock(one)]
+    groups: Counter[tuple[str, str]] = Counter()
+    for one in locked or stuck:
+        groups[one.resource or "", "" if locked else place(one) or ""] += 1 + (one.blocked_for is not None)
+    if not groups:
+        return Chain((), None)
+    resource, where = min(groups, key=lambda key: (-groups[key], key))
+    members = tuple(
+        one for one in locked or stuck if (one.resource or "") == resource and where in ("", place(one) or "")
+    )
+    holders = behind(diagnosis, members) or (_likely(stuck, members) if locked else ())
+    return Chain(members, resource or None, holders)
+
+
+def _is_lock(waiter: Waiter) -> bool:
+    row = load().resource(waiter.resource)
+    return row is not None and row.kind in ("lock", "cache-entry")
+
+
+def behind(diagnosis: Diagnosis, members: Sequence[Waiter]) -> tuple[str, ...]:
+    """The places of the tasks that these wait for, and of those that these wait for in turn; the most frequent such chain."""
+    follow: dict[str, list[str]] = {}
+    for edge in diagnosis.graph.edges:
+        if edge.kind != "needs":
+            follow.setdefault(edge.source, []).append(edge.target)
+    tasks = {f"task:{one.pid}": one for one in diagnosis.waiters if one.pid is not None}
+    found: Counter[tuple[str, ...]] = Counter()
+    for one in members:
+        chain = _follow(f"task:{one.pid}", follow, tasks)
+        if chain:
+            found[chain] += 1
+    return min(found, key=lambda chain: (-found[chain], chain), default=())
+
+
+def _follow(start: str, follow: dict[str, list[str]], tasks: dict[str, Waiter]) -> tuple[str, ...]:
+    """Places along the edges from a task on."""
+    seen, at = {start}, start
+    places: list[str] = []
+    while len(places) < _LONGEST:
+        ahead = sorted(
+            (place(tasks[task]) or "", task)
+            for resource in follow.get(at, ())
+            for task in follow.get(resource, ())
+            if task in tasks and task not in seen
+        )
+        if not ahead:
+            break
+        name, at = ahead[0]
+        seen.add(at)
+        places.append(name)
+    return tuple(one for one in places if one)
+
+
+def _likely(stuck: Sequence[Waiter], members: Sequence[Waiter]) -> tuple[str, ...]:
+    """Where nothing names the holder: the one place of the same code at which somebody sleeps for something that is no lock."""
+    parts = {part_of(place(one)) for one in members}
+    others = {
+        name
+        for one in stuck
+        if not _is_lock(one)
+        and one.killable is False
+        and (name := place(one)) is not None
+        and part_of(name) in parts
+    }
+    return (others.pop(),) if len(others) == 1 else ()
+
+
+def cycle(diagnosis: Diagnosis) -> tuple[Waiter, ...]:
+    """The tasks of a cycle; where none is drawn, all that sleep where SIGKILL does not help."""
+    members = tuple(one for one in diagnosis.waiters if f"task:{one.pid}" in diagnosis.cycle)
+    return members or tuple(one for one in diagnosis.waiters if one.killable is False)
