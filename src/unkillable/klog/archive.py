@@ -15,6 +15,8 @@ from unkillable.klog.compression import ByteStream, Damaged
 from unkillable.klog.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_TAR_HEADER, RATIO, RATIO_FREE
 
 _BLOCK = 512
+_OCTAL = b"01234567oO_+- \t\n\r\v\f"
+"""All that Python's int() takes of a number to base eight."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -77,6 +79,9 @@ class _Slice:
 def is_tar(head: bytes) -> bool:
     """Whether a stream begins with a tar header (its checksum tells, old formats have no magic)."""
     if len(head) < _BLOCK or not head[:1].strip(b"\0"):
+        return False
+    checksum = head[148:156]  # octal digits and padding, or binary with this first byte
+    if checksum[0] not in b"\x80\xff" and checksum.split(b"\0")[0].translate(None, _OCTAL):
         return False
     try:
         tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "surrogateescape")

@@ -33,6 +33,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"070701", "a cpio archive"),
     (b"\xed\xab\xee\xdb", "an RPM package"),
 )
+_BEGINNINGS = tuple(magic for magic, _ in _MAGIC)
 
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\x0b\x0c\x08\x07\x1b"))
 _TIMESTAMP = re.compile(rb"\[ {0,8}\d{1,10}\.\d{6}\]")
@@ -42,9 +43,8 @@ def describe(head: bytes) -> str | None:
     """What the bytes are if they are not text, or None where they may be a log."""
     if not head:
         return "an empty file"
-    for magic, words in _MAGIC:
-        if head.startswith(magic):
-            return words
+    if head.startswith(_BEGINNINGS):
+        return next(words for magic, words in _MAGIC if head.startswith(magic))
     if len(head) > 512 and head[257:262] == b"ustar":
         return "a tar archive"
     if not head.strip(b"\0"):
@@ -52,6 +52,8 @@ def describe(head: bytes) -> str | None:
     if not head.strip(b"\xff"):
         return "nothing but erased flash (0xff)"
     control = len(head) - len(head.translate(None, _CONTROL))
+    if not control:
+        return None if head.strip() else "nothing but blanks"
     if control > len(head) * 0.3 and not _TIMESTAMP.search(head):
         return "binary data"
     noise = control - head.count(

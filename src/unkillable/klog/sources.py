@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -45,17 +46,18 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     for path in paths:
         if path != "-" and not os.path.lexists(path):  # a link to nothing exists, and is told as a Problem
             raise UserError(f"{path}: no such file or directory")
-    yield from _listed([path for path in paths if path != "-" and not Path(path).is_dir()])
+    folders = {path for path in paths if path != "-" and os.path.isdir(path)}
+    yield from _listed([path for path in paths if path != "-" and path not in folders])
     for path in paths:
         if path == "-":
             yield from _stream("-", File(0))
-        elif Path(path).is_dir():
+        elif path in folders:
             yield from _directory(path, set(), 0)
 
 
 def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Bundle | Problem]:
     try:
-        status = Path(path).stat()
+        status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
             return  # a loop of symbolic links, or a second way to the same place
         seen.add((status.st_dev, status.st_ino))
@@ -65,10 +67,11 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         yield Problem(path, f"cannot be listed: {error.strerror or error}")
         return
     files, directories = [], []
+    folder = str(Path(path, "-"))[:-1]
     for name in names:
-        full = str(Path(path, name))
+        full = folder + name
         try:
-            status = Path(full).stat()
+            status = os.stat(full)
         except OSError as error:
             yield Problem(full, f"cannot be opened: {error.strerror or error}")
             continue
@@ -96,11 +99,10 @@ def _listed(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     yield from join_pstore(parts)
 
 
-def _file_part(path: str) -> Part:
-    try:
-        size = Path(path).stat().st_size
-    except OSError:
-        size = None
+def _file_part(path: str, size: int | None = None) -> Part:
+    if size is None:
+        with suppress(OSError):
+            size = os.stat(path).st_size
     return Part(path, lambda: File(path), deflate=path.endswith(".z"), size=size)
 
 
@@ -113,7 +115,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Bundle | Prob
     readable = []
     for member in members:
         try:
-            size += Path(member).stat().st_size
+            size += os.stat(member).st_size
             File(member).close()
             readable.append(_file_part(member))
         except OSError as error:
@@ -124,7 +126,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Bundle | Prob
 
 def _file(path: str) -> Iterator[Source | Bundle | Problem]:
     try:
-        status = Path(path).stat()
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             yield from _stream(path, File(path))
             return
@@ -134,7 +136,9 @@ def _file(path: str) -> Iterator[Source | Bundle | Problem]:
         elif is_tar(content.head):
             yield from _members(path, tar_members(Cursor(lambda: unpack(File(path)), content)))
         else:
-            yield Source(path, [_file_part(path)], status.st_size)
+            part = _file_part(path, status.st_size)
+            read = content.head if content.whole and not part.deflate else None
+            yield Source(path, [part], status.st_size, read)
     except OSError as error:
         yield Problem(path, f"cannot be opened: {error.strerror or error}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -38,6 +37,8 @@ class Peeked:
         except Damaged as error:
             self._error = error
         self.head = self._rest = b"".join(parts)
+        self.whole = size > 0 and self._error is None
+        """There is nothing behind the head."""
 
     def read(self, size: int, /) -> bytes:
         if self._rest:
@@ -71,10 +72,9 @@ class File:
         if isinstance(path, int):
             self._fd = path
         else:
-            device = stat.S_ISCHR(
-                Path(path).stat().st_mode
-            )  # /dev/kmsg would otherwise wait for more for ever
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if device else 0))
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if stat.S_ISCHR(os.fstat(self._fd).st_mode):
+                os.set_blocking(self._fd, False)  # /dev/kmsg would otherwise wait for more for ever
         self._own = not isinstance(path, int)
         self.taken = 0
 
@@ -134,9 +134,13 @@ class Source:
     `consumed` how many of them were read so far, for a progress display.
     """
 
-    def __init__(self, name: str, parts: Sequence[Part], size: int | None = None) -> None:
+    def __init__(
+        self, name: str, parts: Sequence[Part], size: int | None = None, content: bytes | None = None
+    ) -> None:
+        """`content`: what the one part holds, where all of it was read already."""
         self.name = name
         self.size = size
+        self._content = content
         self._parts = tuple(parts)
         self.parts = len(self._parts)
         """How many files make up the log."""
@@ -156,6 +160,11 @@ class Source:
 
         What cannot be read is passed to `damaged` in words; the next part follows.
         """
+        if self._content is not None:
+            self._done = self.size or 0
+            if self._content:
+                yield self._content
+            return
         for index, part in enumerate(self._parts):
             last = b""
             try:

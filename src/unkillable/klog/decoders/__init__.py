@@ -12,13 +12,21 @@ from itertools import chain
 import msgspec
 
 from unkillable.klog.decoders.header import HEADER, header
-from unkillable.klog.decoders.journal import decode_export, is_export
-from unkillable.klog.decoders.jsonlines import decode_json, decode_pretty, is_json, is_pretty, json_name
-from unkillable.klog.decoders.kmsg import decode_kmsg, is_kmsg
+from unkillable.klog.decoders.journal import EXPORT_MARKS, decode_export, is_export
+from unkillable.klog.decoders.jsonlines import (
+    PRETTY_MARKS,
+    decode_json,
+    decode_pretty,
+    is_json,
+    is_pretty,
+    json_name,
+)
+from unkillable.klog.decoders.kmsg import KMSG_MARKS, decode_kmsg, is_kmsg
 from unkillable.klog.decoders.pasted import decode_pasted, is_pasted
 from unkillable.klog.decoders.wide import WIDE_ROWS
 from unkillable.klog.limits import HEAD, MAX_ENCODED_LINE
 from unkillable.klog.lines import Block, blocks_of_lines, blocks_of_pairs, numbered_lines
+from unkillable.klog.scan import Scanner
 
 __all__ = ["HEADER", "Prepared", "header", "peek", "prepare"]
 
@@ -33,15 +41,19 @@ class Decoder(msgspec.Struct, frozen=True):
     decode: Callable[[Pairs, bytes], Pairs]
     """(number, line) pairs of the input and its head to pairs of plain lines."""
     header: bool = True
+    marks: tuple[bytes, ...] = ()
+    """One of these is in every head that `recognises` takes; empty: it must be asked."""
 
 
 DECODERS: tuple[Decoder, ...] = (
-    Decoder(lambda head: "journal-export", is_export, decode_export),
+    Decoder(lambda head: "journal-export", is_export, decode_export, marks=EXPORT_MARKS),
     Decoder(json_name, is_json, decode_json),
-    Decoder(json_name, is_pretty, decode_pretty),
-    Decoder(lambda head: "kmsg", is_kmsg, decode_kmsg),
+    Decoder(json_name, is_pretty, decode_pretty, marks=PRETTY_MARKS),
+    Decoder(lambda head: "kmsg", is_kmsg, decode_kmsg, marks=KMSG_MARKS),
     Decoder(lambda head: "pasted", is_pasted, decode_pasted, header=False),
 )
+_MARKS = Scanner([mark for row in DECODERS for mark in row.marks])
+_UNMARKED = tuple(row for row in DECODERS if not row.marks)
 
 
 class Prepared(msgspec.Struct):
@@ -79,7 +91,8 @@ def widen(head: bytes, chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]
 
 def prepare(head: bytes, chunks: Iterator[bytes]) -> Prepared:
     """Choose the decoders for an input that begins with `head`."""
-    decoder = next((row for row in DECODERS if row.recognises(head)), None)
+    rows = DECODERS if _MARKS.find(head) else _UNMARKED
+    decoder = next((row for row in rows if row.recognises(head)), None)
     if decoder is None:
         return Prepared(None, blocks_of_lines(chunks))
     counter = _Counter(numbered_lines(blocks_of_lines(chunks, MAX_ENCODED_LINE)))

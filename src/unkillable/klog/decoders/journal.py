@@ -15,6 +15,9 @@ _KEPT = frozenset(
 )  # fmt: skip
 
 
+EXPORT_MARKS = (b"__CURSOR=", b"__REALTIME_TIMESTAMP=")
+
+
 def is_export(head: bytes) -> bool:
     """Whether the input begins with an entry of the journal's export format."""
     start = head[:4096].lstrip(b"\n")

@@ -169,6 +169,7 @@ def decode_json(lines: Pairs, head: bytes) -> Pairs:
 
 
 _MESSAGE_KEYS = frozenset(key.encode() for _, key, _, _ in SHAPES)
+PRETTY_MARKS = tuple(b'"' + key + b'"' for key in sorted(_MESSAGE_KEYS))
 _MAX_PAIRS = 256
 
 
@@ -226,6 +227,8 @@ def _entries(head: bytes) -> Iterator[Entry]:
 
 def is_json(head: bytes) -> bool:
     """Whether most of the first lines are objects (or the first is one, longer than what is looked at)."""
+    if b"{" not in head:
+        return False
     lines = [line for line in head.split(b"\n")[:50] if line.strip(b" \t\r\n[],")]
     if not lines or not any(_START.match(line) for line in lines[:4]):
         return False
@@ -235,12 +238,9 @@ def is_json(head: bytes) -> bool:
 
 def is_pretty(head: bytes) -> bool:
     """Whether objects are spread over lines, a pair on each."""
-    pairs = sum(1 for line in head.split(b"\n")[:200] if len(line) < 4096 and _PAIR.match(line))
-    return (
-        head.lstrip()[:1] in (b"{", b"[")
-        and pairs >= 2
-        and any(b'"' + key + b'"' in head for key in _MESSAGE_KEYS)
-    )
+    if head.lstrip()[:1] not in (b"{", b"[") or not any(mark in head for mark in PRETTY_MARKS):
+        return False
+    return sum(1 for line in head.split(b"\n")[:200] if len(line) < 4096 and _PAIR.match(line)) >= 2
 
 
 def json_name(head: bytes) -> str:

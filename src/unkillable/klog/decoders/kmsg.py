@@ -22,6 +22,8 @@ _RECORD = re.compile(
     rb"(\d{1,4}),(\d{1,19}),(\d{1,18}),[-c+](?:,([^;]{0,200}))?;(.*)",
     re.DOTALL,
 )
+KMSG_MARKS = tuple(b",%c%c" % (flag, end) for flag in b"-c+" for end in b";,")
+"""One of these is in every record, behind its time."""
 _FRAGMENT = re.compile(rb"ncfrag=(\d{1,6})/(\d{1,6})")
 _CALLER = re.compile(rb"caller=([TC]\d{1,10})")
 _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")

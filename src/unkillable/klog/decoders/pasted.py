@@ -7,19 +7,24 @@ import re
 from collections.abc import Iterator
 
 from unkillable.klog.limits import PASTE_WINDOW
+from unkillable.klog.scan import Scanner
 
 Pairs = Iterator[tuple[int, bytes]]
 
 _QUOTE = re.compile(rb"(?:[>|] ?){1,16}(?=\S|$| )")
-_MAIL = re.compile(
-    rb"^(?:From|To|Subject|Message-ID|Message-Id|Date|Content-Type|MIME-Version|Received|List-Id): ",
-    re.MULTILINE,
+_QUOTES = (b"> ", b">> ", b">[", b">>[", b"| ")
+_FIELDS = (b"From: ", b"To: ", b"Subject: ", b"Message-ID: ", b"Message-Id: ", b"Date: ", b"Content-Type: ", b"MIME-Version: ",
+           b"Received: ", b"List-Id: ")  # fmt: skip
+_scanner = Scanner(
+    [b"\n" + mark for mark in (*_QUOTES, *_FIELDS)] + [b"=\n", b"=\r", b"rintable", b"RINTABLE"]
 )
+"""Where none of these occurs nothing was quoted, mailed or encoded."""
 _PRINTABLE = re.compile(rb"^Content-Transfer-Encoding: *quoted-printable", re.MULTILINE | re.IGNORECASE)
 _FLOWED = re.compile(rb"format=[\"']?flowed", re.IGNORECASE)
 _SOFT = re.compile(
     rb"(?<!=)=\r?$", re.MULTILINE
 )  # not lockdep's rules of `====`, which mails write as =3D=3D
+_WRITTEN = re.compile(rb"(?<!=)=(?:3D|20|09|\r?\n)")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _BREAK = re.compile(rb"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 _TAG = re.compile(rb"</?(?:a|b|i|u|p|em|tt|td|tr|li|ul|ol|br|hr|h[1-6]|div|pre|code|span|font|table|tbody|strong|"
@@ -32,24 +37,39 @@ _PREFIXED = re.compile(
 _NARROW, _WIDE = 64, 82
 """Columns between which mail programs and forums wrap; a line that a blank and the next word would have made
 longer than the first and that is itself no longer than the second was wrapped."""
+_LONG = re.compile(
+    rb"^(?=[\[<JFMASOND\d])(?=[^\r\n]{%d})(?:%s)" % (_WIDE + 1, _PREFIXED.pattern), re.MULTILINE
+)
+"""A line with a time that is longer than that: whoever had it did not wrap."""
 
 
 class _Signs:
     """What the beginning shows of how the text was treated."""
 
     def __init__(self, head: bytes) -> None:
-        lines = [line.rstrip(b"\r") for line in head.split(b"\n")]
-        self.mail = len(_MAIL.findall(head[:8192])) >= 2
+        self.mail = self.printable = self.flowed = self.quoted = False
+        if _scanner.find(b"\n" + head):
+            self._look(head)
+        self.markup = _has_markup(head)
+        self.wrapped = _LONG.search(head) is None and _wrapped(
+            [_unquote(line.rstrip(b"\r")) for line in head.split(b"\n")]
+        )
+
+    def _look(self, head: bytes) -> None:
+        lines = head.split(b"\n")
+        self.mail = sum(line.startswith(_FIELDS) for line in head[:8192].split(b"\n")) >= 2
         self.printable = _PRINTABLE.search(head) is not None or (
-            len(_SOFT.findall(head)) >= 2 and len(re.findall(rb"(?<!=)=(?:3D|20|09|\r?\n)", head)) >= 3
+            len(_SOFT.findall(head)) >= 2 and len(_WRITTEN.findall(head)) >= 3
         )
         self.flowed = self.mail and _FLOWED.search(head) is not None
-        self.markup = (
-            len(_ENTITY.findall(head)) >= 2 or len(_BREAK.findall(head)) + len(_TAG.findall(head)) >= 3
-        )
-        quoted = sum(1 for line in lines if line.startswith((b"> ", b">> ", b">[", b">>[", b"| ")))
+        quoted = sum(line.startswith(_QUOTES) for line in lines)
         self.quoted = quoted >= 3 and quoted * 4 >= len(lines)
-        self.wrapped = _wrapped([_unquote(line) for line in lines])
+
+
+def _has_markup(head: bytes) -> bool:
+    if b"&" in head and len(_ENTITY.findall(head)) >= 2:
+        return True
+    return b"<" in head and len(_BREAK.findall(head)) + len(_TAG.findall(head)) >= 3
 
 
 def _wrapped(lines: list[bytes]) -> bool:

@@ -31,6 +31,8 @@ def _utf16(codec: str) -> Callable[[Iterable[bytes]], Iterator[bytes]]:
 def _zeros(head: bytes, first: int) -> bool:
     """Without a byte order mark (PowerShell's redirection, appended files): every second byte is 0."""
     sample = head[:4096]
+    if 0 not in sample:
+        return False
     there, other = sample[first::2], sample[1 - first :: 2]
     return len(sample) >= 16 and there.count(0) > len(there) * 0.9 and other.count(0) < len(other) * 0.1
 
@@ -47,5 +49,5 @@ WIDE_ROWS = (
         _utf16("utf-16-le"),
     ),
     Wide("utf-16-be", lambda head: head.startswith(b"\xfe\xff") or _zeros(head, 0), _utf16("utf-16-be")),
-    Wide("returns", lambda head: head.count(b"\r") > 1 and b"\n" not in head, _returns),
+    Wide("returns", lambda head: b"\n" not in head and head.count(b"\r") > 1, _returns),
 )
