@@ -106,6 +106,12 @@ class Builder:
             elif time > self.last_time:
                 self.last_time = time
 
+    def passed(self, lines: int) -> None:
+        """Lines with text that no row knows and that say nothing of the kernel."""
+        self.kernel_lines += lines
+        self.unknown += lines
+        self.votes_left = max(self.votes_left - lines, 0)
+
     def dated(self, record: Record) -> Record:
         """A line with a date but without printk's time: seconds since the first such line of the boot.
 

@@ -76,7 +76,13 @@ def _crash_bt(builder: Builder, match: re.Match[str], record: Record) -> Section
 
 BY_HAND = (
     Format(
-        "bare-trace", (), _BARE_START, _bare, "mails", "formats/bare-trace.sample", guard=("sched", "switch")
+        "bare-trace",
+        (),
+        _BARE_START,
+        _bare,
+        "mails",
+        "formats/bare-trace.sample",
+        guard=("schedule", "__switch_to", "context_switch"),
     ),
     Format(
         "proc-stack",

@@ -102,7 +102,14 @@ FORMATS = (
         r"(?P<device>mmc(?:blk)?\d{1,3}\w{0,8}): (?:Timeout waiting for hardware|timed out sending|Card stuck|Got data interrupt"
         r"|(?:running )?CQE|cache flush timed)",
         "2.6.20-7.3",
-        guard=("mmc",),
+        guard=(
+            "Timeout waiting for hardware",
+            "timed out sending",
+            "Card stuck",
+            "Got data interrupt",
+            "CQE",
+            "cache flush timed",
+        ),
     ),
     _row(
         "spi-nor",
@@ -112,7 +119,7 @@ FORMATS = (
         r"(?:SPI transfer (?:failed|timed out)|failed to transfer one message|flash operation timed out|error -?\d+ reading)",
         "3.0-7.3",
         "reports/2023-07_openwrt-98d325aaf8be_arm-ipq40xx_cached-io-error.txt",
-        guard=("spi", "m25p80"),
+        guard=("SPI transfer ", "failed to transfer one message", "flash operation timed out", " reading"),
     ),
     _row(
         "nand",
@@ -120,7 +127,7 @@ FORMATS = (
         "error",
         r"(?P<device>nand\w{0,16}|mtd\d{0,3})\b.{0,60}?(?:uncorrectable (?:ECC )?error|timeout (?:while )?waiting|ECC error)",
         "2.6.20-7.3",
-        guard=("timeout", "ECC error", "ncorrectable"),
+        guard=("timeout waiting", "timeout while waiting", "ECC error", "uncorrectable error"),
     ),
     # Disks.
     _row(
@@ -168,7 +175,7 @@ FORMATS = (
         "reset",
         r"usb (?P<device>\d[\d.-]{0,16}): reset [\w-]{4,16} USB device number",
         "2.6.0-7.3",
-        guard=("USB device number",),
+        guard=(": reset ",),
     ),
     _row(
         "nbd",

@@ -7,14 +7,19 @@ and the era is the intersection of the ranges of the formats seen; both are then
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from unkillable.evidence.archsigns import arch_signs
+from unkillable.evidence.archsigns import STRONG, placed
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.table import Format, Section
 from unkillable.evidence.trace import COMM, TraceSection
 from unkillable.evidence.types import KernelInfo
 from unkillable.klog.record import Record
 from unkillable.versions import version_key
+
+if TYPE_CHECKING:
+    from unkillable.evidence.hints import Told
 
 _BANNER = re.compile(r"Linux version (?P<release>\d\S*)(?P<rest>.*)$")
 _COMMAND_LINE = re.compile(r"(?:Kernel )?[Cc]ommand line: (?P<line>.*)$")
@@ -43,47 +48,54 @@ _RELEASE_ARCH = (  # a distribution's flavour tells
     (re.compile(r"[-.][3-6]86(?:-pae)?\b|i[3-6]86"), "i386"),
     (re.compile(r"loong64|loongarch"), "loongarch"),
 )
-# Forms that only a range of kernels prints: (pattern, since, until); None is an open end.
-_ERAS = tuple(
-    (re.compile(pattern), since, until)
-    for pattern, since, until in (
-        (r"Out of memory: kill process \d+ .* or a child", None, "2.6.36"),
-        (r"or sacrifice child", "2.6.36", "5.3"),
-        (r"^task:.{1,16}\s*state:", "5.10", None),
-        (r"^\s*task\s+PC stack\s+pid father", None, "4.20"),
-        (r"\+0x[0-9a-f]+/0x[0-9a-f]+\) from \[<", None, "3.12"),
-        (r"\bmmap_sem\b", None, "5.8"),
-        (r"\bmmap_lock\b", "5.8", None),
-        (r"^oom_reaper: ", "4.6", None),
-        (r"^oom-kill:constraint=", "5.0", None),
-        (r"Out of memory: Killed process", "5.3", None),
+# Forms that only a range of kernels prints: words of which one is in them, pattern, since, until; None is an open end.
+ERAS = tuple(
+    (words, re.compile(pattern), since, until)
+    for words, pattern, since, until in (
+        ((" or a child",), r"Out of memory: kill process \d+ .* or a child", None, "2.6.36"),
+        (("or sacrifice child",), r"or sacrifice child", "2.6.36", "5.3"),
+        (("task:",), r"^task:.{1,16}\s*state:", "5.10", None),
+        (("PC stack",), r"^\s*task\s+PC stack\s+pid father", None, "4.20"),
+        ((") from [<",), r"\+0x[0-9a-f]+/0x[0-9a-f]+\) from \[<", None, "3.12"),
+        (("mmap_sem",), r"\bmmap_sem\b", None, "5.8"),
+        (("mmap_lock",), r"\bmmap_lock\b", "5.8", None),
+        (("oom_reaper: ",), r"^oom_reaper: ", "4.6", None),
+        (("oom-kill:constraint=",), r"^oom-kill:constraint=", "5.0", None),
+        (("Out of memory: Killed process",), r"Out of memory: Killed process", "5.3", None),
     )
 )
 
 
-def vote(builder: Builder, text: str) -> None:
+@lru_cache(maxsize=1024)
+def _flavour(release: str) -> str | None:
+    """The architecture that a release names."""
+    return next((arch for pattern, arch in _RELEASE_ARCH if pattern.search(release)), None)
+
+
+def vote(builder: Builder, text: str, told: Told) -> None:
     """Counts the architecture signs of one line and notes what it says of the kernel's era."""
     builder.votes_left -= 1
     release = builder.kernel.get("release")
-    if release and any(pattern.search(release) for pattern, _ in _RELEASE_ARCH):
+    if release and _flavour(release):
         builder.votes_left = 0
         return
-    for pattern, since, until in _ERAS:
-        if pattern.search(text):
+    for search, since, until in told.eras:
+        if search(text):
             builder.narrow_era(since, until)
-    for arch, weight in arch_signs(text):
-        builder.vote_arch(arch, weight)
+    spoken: str | None = None  # an architecture's signs stand together, and count once
+    for arch, search in told.signs:
+        if arch != spoken and search(text):
+            spoken = arch
+            builder.vote_arch(arch, STRONG)
+    if told.address and (found := placed(text)) is not None:
+        builder.vote_arch(*found)
 
 
 def conclude(builder: Builder) -> KernelInfo:
     """The kernel's facts from what was noted while reading."""
     known = builder.kernel
     release = known.get("release")
-    arch, inferred = None, False
-    for pattern, name in _RELEASE_ARCH:
-        if release and pattern.search(release):
-            arch = name
-            break
+    arch, inferred = _flavour(release) if release else None, False
     if arch is None and builder.arch_votes:
         arch = max(builder.arch_votes, key=lambda name: builder.arch_votes[name])
         inferred = True

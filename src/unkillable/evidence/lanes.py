@@ -11,6 +11,8 @@ another printer, and no printer's own lines run backwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 FAR = 30.0
 """Seconds: a clock that leaps further and comes back was a damaged digit, not another printer."""
 _SILENT = 400
@@ -52,6 +54,16 @@ class Lanes:
             del self._times[one], self._lines[one]
         self.several = len(self._times) > 1
         return silent
+
+    def passed(self, times: Sequence[float]) -> None:
+        """Lines of the only printer, which never go back among themselves and belong to no report."""
+        if 0 <= times[0] - self.now <= FAR and times[-1] - self.now <= FAR:
+            self.now = times[-1]
+            return
+        for time in times:
+            if time - self.now > FAR:
+                self.before = self.now
+            self.now = time
 
     def damaged(self, time: float) -> bool:
         """Whether the line before had a damaged time: it leapt ahead, and this one is back where it was."""

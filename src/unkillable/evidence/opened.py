@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unkillable.evidence.lanes import FAR, Lanes
 from unkillable.evidence.mixing import Mixing, may_mix, stack_of
 from unkillable.evidence.table import Section
@@ -53,6 +55,16 @@ class Opened:
             self._took(key, time)
             return True
         return self._feed_parked(section, record)
+
+    def passed(self, number: int, times: Sequence[float]) -> None:
+        """Lines from line `number` on, of no caller, that never go back in time, while no report is open: as if each was offered."""
+        lanes = self._lanes
+        if lanes.several:
+            for at, time in enumerate(times, number):
+                self._note(lanes.likely(time)[0], time, at)
+        else:
+            lanes.passed(times)
+            self.key = lanes.current
 
     def _took(self, key: str | None, time: float | None) -> None:
         if time is not None:

@@ -10,11 +10,12 @@ import msgspec
 
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.formats import literals, table
+from unkillable.evidence.hints import Told, hints
 from unkillable.evidence.kernelinfo import vote
 from unkillable.evidence.opened import Opened
 from unkillable.evidence.table import Format
 from unkillable.evidence.types import Evidence
-from unkillable.klog import Reader, Source
+from unkillable.klog import Reader, Source, Stretch
 from unkillable.klog.record import Record
 
 CLOSE_READING = 8 << 20
@@ -35,13 +36,10 @@ def _literals() -> tuple[bytes, ...]:
 
 
 @cache
-def _tried() -> tuple[tuple[Tried, ...], Tried]:
-    """The rows of each literal, and those that have none."""
+def _by_literal() -> tuple[Tried, ...]:
+    """The rows of each literal."""
     rows = [(row, row.matcher) for row in table()]
-    return (
-        tuple(tuple(one for one in rows if name in one[0].literals) for name in literals()),
-        tuple(one for one in rows if not one[0].literals),
-    )
+    return tuple(tuple(one for one in rows if name in one[0].literals) for name in literals())
 
 
 class EvidenceReader:
@@ -49,9 +47,11 @@ class EvidenceReader:
 
     def __init__(self, source: Source, progress: Callable[[int], None] | None = None) -> None:
         self.source = source
-        self.reader = Reader(source, _literals(), progress)
-        self.by_literal, self.unmarked = _tried()
         self.close_reading = source.size is not None and source.size <= CLOSE_READING
+        self.reader = Reader(source, _literals(), progress, close=self.close_reading)
+        self.by_literal = _by_literal()
+        self.hints = hints(votes=True)
+        """As long as the kernel's signs are counted, else those without signs."""
         self.open = Opened()
         self.last: Record | None = None
         """The last line that an open report took; the span of a boot needs only the last of them."""
@@ -59,19 +59,20 @@ class EvidenceReader:
     def boots(self) -> Iterator[Evidence]:
         builder = Builder(self.source.name)
         reader, opened = self.reader, self.open
-        reader.want = self.close_reading
-        for record in reader:
-            if record.boot != builder.boot:
+        reader.each = not self.close_reading
+        for piece in reader.pieces():
+            if piece.boot != builder.boot:
                 yield self._finish(builder)
-                builder, opened = Builder(self.source.name, record.boot), self.open
-            # The short way for the bulk of a dump: the next line of the report that is open.
-            short = record.time is not None and builder.votes_left <= 0 and len(record.text) <= LINE_LIMIT
-            if short and opened.feed(record):
-                builder.kernel_lines += 1
-                self.last = record
+                builder, opened = Builder(self.source.name, piece.boot), self.open
+                self.hints = hints(votes=True)
+            if isinstance(piece, Stretch):
+                self._skim(builder, piece)
+            elif self._offer(builder, piece):
                 continue
-            self._take(builder, record, offered=short)
-            reader.want = self.close_reading or bool(opened.sections)
+            if self.close_reading:
+                reader.each = bool(opened.sections)
+            else:
+                reader.want = bool(opened.sections)
         if not builder.empty or builder.boot == 0:
             yield self._finish(builder)
 
@@ -85,6 +86,17 @@ class EvidenceReader:
         builder.lost_messages = self.reader.lost_messages
         return builder.finish()
 
+    def _offer(self, builder: Builder, record: Record) -> bool:
+        """Whether the line was simply the next one of an open report; else it is taken otherwise."""
+        # The short way for the bulk of a dump.
+        short = record.time is not None and builder.votes_left <= 0 and len(record.text) <= LINE_LIMIT
+        if short and self.open.feed(record):
+            builder.kernel_lines += 1
+            self.last = record
+            return True
+        self._take(builder, record, offered=short)
+        return False
+
     def _take(self, builder: Builder, record: Record, offered: bool) -> None:
         """A line that is not simply the next one of a report; `offered` to the open ones already or not."""
         if len(record.text) > LINE_LIMIT:
@@ -92,42 +104,60 @@ class EvidenceReader:
         if record.time is None and record.wall is not None and record.kernel:
             record = builder.dated(record)
         builder.kernel_lines += 1
+        told: Told | None = None
         if builder.votes_left > 0:
-            vote(builder, record.text)
+            told = self.hints.told(record.text)
+            vote(builder, record.text, told)
+            if builder.votes_left <= 0:
+                self.hints = hints(votes=False)
         if not offered and self.open.feed(record):
             self.last = record
             return
         self.open.refused(record)
         builder.saw(record.number, record.time)
-        if self._dispatch(builder, record) or not record.text.strip():
+        told = told or self.hints.told(record.text)
+        if self._dispatch(builder, record, told) or not record.text.strip():
             return
         builder.unknown += 1
         builder.printed_by_program(record)
         self.open.stray(record.number)
 
-    def _candidates(self, record: Record) -> Iterator[tuple[Format, re.Match[str]]]:
-        """Rows whose pattern the line matches, in the table's order within each group."""
+    def _dispatch(self, builder: Builder, record: Record, told: Told) -> bool:
+        """Whether a row knew the line: rows with literals in the table's order for each, then the others."""
         text = record.text
-        for hit in record.hits:
-            for row, match in self.by_literal[hit]:
+        for tried in (*map(self.by_literal.__getitem__, record.hits), told.rows):
+            for row, match in tried:
                 found = match(text)
                 if found is not None:
-                    yield row, found
-        for row, match in self.unmarked:
-            for word in row.guard:
-                if word in text:
-                    break
-            else:
-                if row.guard:
-                    continue
-            found = match(text)
-            if found is not None:
-                yield row, found
-
-    def _dispatch(self, builder: Builder, record: Record) -> bool:
-        for row, match in self._candidates(record):
-            section = row.handle(builder, match, record)
-            if section is not None:
-                self.open.open(section, record)
-            return True
+                    section = row.handle(builder, found, record)
+                    if section is not None:
+                        self.open.open(section, record)
+                    return True
         return False
+
+    def _skim(self, builder: Builder, lines: Stretch) -> None:
+        """Lines of which most, or all, say nothing: only those with hints are looked at."""
+        begin, at = 0, 0  # line and byte up to which they were taken
+        for start in self.hints.starts(lines.data):
+            if start < at:
+                continue  # in the line that was looked at last
+            line = lines.data.rfind(b"\n", at, start) + 1 or at
+            index = begin + lines.data.count(b"\n", at, line)
+            self._pass(builder, lines, begin, index)
+            self._offer(builder, lines.record(index, line))
+            begin, at = index + 1, lines.data.find(b"\n", line) + 1
+            if self.open.sections:
+                for record in lines.records(begin, at):
+                    self._offer(builder, record)
+                return
+        self._pass(builder, lines, begin, lines.count)
+
+    def _pass(self, builder: Builder, lines: Stretch, begin: int, end: int) -> None:
+        """Lines that no open report is there to take, and no row knows."""
+        if begin == end:
+            return
+        times = list(map(float, lines.times[begin:end]))
+        builder.passed(end - begin)
+        builder.saw(lines.number + begin, times[0])
+        builder.saw(lines.number + end - 1, times[-1])
+        self.open.passed(lines.number + begin, times)

@@ -80,6 +80,6 @@ FORMATS = (
         _add,
         "2.6.23-7.3",
         "captures/amd64-5.10-zombie.sample.xz",
-        guard=("Z ", "X "),
+        guard=(" Z ", ">Z ", " X ", ">X "),
     ),
 )

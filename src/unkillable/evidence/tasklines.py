@@ -117,6 +117,8 @@ def _task(builder: Builder, match: re.Match[str], record: Record):  # type: igno
     return TraceSection(builder, record, origin, **fields)
 
 
+_FLAGS = tuple(f"{digit} 0x" for digit in range(10))  # ppid and flags
+
 FORMATS = (
     Format(
         "sysrq",
@@ -127,7 +129,7 @@ FORMATS = (
         "captures/amd64-5.10-ext4-frozen.sample.xz",
     ),
     Format("task-line", ("ppid:",), _NEW, _task, "5.10-7.3", "captures/amd64-5.10-ext4-frozen.sample.xz"),
-    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "formats/task-line-old.sample", guard=(" 0x",)),
+    Format("task-line-old", (), _OLD, _task, "2.6.30-5.9", "formats/task-line-old.sample", guard=_FLAGS),
     Format(
         "task-line-vendor",
         (),
@@ -135,7 +137,15 @@ FORMATS = (
         _task,
         "2.6.35",
         "reports/2011-12-23_linux-mm_ajeet-yadav_2.6.35.14_arm.txt",
-        guard=(" 0x",),
+        guard=_FLAGS,
     ),
-    Format("task-line-ancient", (), _ANCIENT, _task, "2.6.0-2.6.29", "formats/task-line-ancient.sample"),
+    Format(
+        "task-line-ancient",
+        (),
+        _ANCIENT,
+        _task,
+        "2.6.0-2.6.29",
+        "formats/task-line-ancient.sample",
+        guard=tuple(f" {state} " for state in _STATES),
+    ),
 )

@@ -13,5 +13,6 @@ from unkillable.klog.reader import Reader
 from unkillable.klog.record import Record
 from unkillable.klog.sources import Problem, find_sources
 from unkillable.klog.streams import Source
+from unkillable.klog.stretch import Stretch
 
-__all__ = ["Bundle", "Problem", "Reader", "Record", "Source", "find_sources"]
+__all__ = ["Bundle", "Problem", "Reader", "Record", "Source", "Stretch", "find_sources"]

@@ -7,6 +7,8 @@ or one garbled number: a fall of the clock counts only where the lines after it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unkillable.klog.limits import MAX_NAMES
 
 BANNER = "Linux version "
@@ -84,6 +86,13 @@ class Boots:
             self._newest = time
             self.floor = (before if 0 <= before < time else time) - JITTER
         return self.number
+
+    def passed(self, line: int, times: Sequence[bytes]) -> None:
+        """Take note of kernel lines from line `line` on, none a banner, whose times never fall."""
+        self.see(line, "", float(times[0]), confirmed=False)
+        last = times.index(times[-1])  # only the last two that differ count
+        for time in times[max(last - 1, 1) : last + 1]:
+            self.see(line, "", float(time), confirmed=False)
 
     def _see_banner(self, line: int, time: float | None) -> None:
         if time is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import cast
 
 from unkillable.klog.boots import BANNER, Boots
 from unkillable.klog.contents import describe
@@ -16,12 +17,13 @@ from unkillable.klog.record import Record
 from unkillable.klog.rows import TABLE
 from unkillable.klog.scan import Match, scanner
 from unkillable.klog.streams import Source
+from unkillable.klog.stretch import Stretch, stretch
 from unkillable.klog.text import PLAIN, clean, decode
 
-_BOOTS = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --")
 _LOSS = b" messages"
-"""Looked for besides the caller's literals: where boots begin, and what the kernel or journald say they lost.
-Few, as the scanner takes 64 in one pass (limits.MAX_LITERALS_PER_PASS)."""
+_BOOTS = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --")
+"""Looked for besides the caller's literals: what the kernel or journald say they lost, and where boots begin.
+Few, as the scanner takes 64 in one pass (limits.MAX_LITERALS_PER_PASS). Where every line is read, the banner alone."""
 
 _NO_HITS: tuple[int, ...] = ()
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
@@ -39,16 +41,23 @@ _LOST = (
 class Reader:
     """Reads a Source once and yields, in order, each line in which one of `literals` occurs.
 
-    While `want` is true the following lines are yielded too; all others are skipped at full speed. Nothing in
-    the input raises: what could not be read is told in `problems`. `progress` is called now and then with the
-    number of bytes of the source (on disk, where that is known) consumed so far.
+    While `want` is true the following lines are yielded too; all others are skipped at full speed. `close`: no line is
+    skipped, as if `want` were always true. Nothing in the input raises: what could not be read is told in `problems`.
+    `progress` is called now and then with the number of bytes of the source (on disk, where that is known) consumed
+    so far.
     """
 
     def __init__(
-        self, source: Source, literals: Sequence[bytes], progress: Callable[[int], None] | None = None
+        self,
+        source: Source,
+        literals: Sequence[bytes],
+        progress: Callable[[int], None] | None = None,
+        close: bool = False,
     ) -> None:
         self.source = source
-        self.want = False
+        self.want = close
+        self.each = True
+        """False: `pieces` may give lines of the commonest kind in which no literal occurs together, as a Stretch."""
         self.lines = 0
         """Lines read so far, as `grep -n` counts."""
         self.bytes_read = 0
@@ -61,7 +70,8 @@ class Reader:
         self.summary = ""
         """What was found, in words, where it is no log; else empty."""
         self.problems: list[str] = []
-        self._scanner = scanner((*literals, _LOSS, *(own for own in _BOOTS if own not in literals)))
+        boots = _BOOTS[:1] if close else _BOOTS
+        self._scanner = scanner((*literals, _LOSS, *(own for own in boots if own not in literals)))
         self._count = len(literals)
         self._progress = progress
         self._framer = Framer(TABLE)
@@ -85,6 +95,10 @@ class Reader:
         return self._decoded or self._framer.name
 
     def __iter__(self) -> Iterator[Record]:
+        return cast("Iterator[Record]", self.pieces())  # as long as `each` is not touched
+
+    def pieces(self) -> Iterator[Record | Stretch]:
+        """As iteration does, but see `each`."""
         chunks = self._chunks()
         head, chunks = widen(*peek(chunks))
         summary = describe(head)
@@ -129,7 +143,7 @@ class Reader:
             else:
                 return
 
-    def _records(self) -> Iterator[Record]:
+    def _records(self) -> Iterator[Record | Stretch]:
         number = 1
         for block in self._blocks():
             self._rest = block
@@ -138,7 +152,7 @@ class Reader:
                 number = self._next_number
                 self._read_up_to(block, number)
 
-    def _of_block(self, block: Block, number: int) -> Iterator[Record]:
+    def _of_block(self, block: Block, number: int) -> Iterator[Record | Stretch]:
         """The records of one block, whose first line is line `number`."""
         data, end, numbers = block.data, block.end, block.numbers
         matches = self._scanner.find(data)
@@ -177,12 +191,31 @@ class Reader:
         if numbers is None:
             self._next_number = number + index + data.count(b"\n", pos, end)
 
-    def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record]:
+    def _stretch(self, data: bytes, pos: int, limit: int, number: int) -> Stretch | None:
+        """The lines of a run in one piece, where that can be; what it comes to is left as by `_run`."""
+        boots, common = self._boots, self._framer.common
+        if limit <= pos or common is None:
+            return None
+        found = stretch(data, pos, limit, number, boots.number, common)
+        if found is None or float(found.times[0]) < boots.floor:
+            return None
+        boots.passed(number, found.times)
+        self.lines = number
+        self._ran_lines = found.count
+        self._ran_to = pos + len(found.data)
+        self._framer.run += found.count
+        return found
+
+    def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record | Stretch]:
         """The records of a run of the commonest lines of a dump: printk's time and plain text, no literal in them.
 
         Ends before a line that is anything else, or when the consumer wants no more of them. `number` is the first
         line's; how far it came is left in `_ran_lines` and `_ran_to`.
         """
+        if not self.each and (together := self._stretch(data, pos, limit, number)) is not None:
+            yield together
+            self.lines = number + together.count - 1
+            return
         match, boots, find = self._framer.alone, self._boots, data.find
         first, boot, floor, newest = number, self._boots.number, self._boots.floor, -1.0
         while pos < limit and match is not None:

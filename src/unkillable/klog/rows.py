@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from unkillable.klog import clock
-from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row, by_stage
+from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Common, Line, Row, by_stage
 
 LEVELS = {
     "emerg": 0, "panic": 0, "alert": 1, "crit": 2, "err": 3, "error": 3, "warn": 4, "warning": 4, "notice": 5,
@@ -202,8 +202,8 @@ def _row(
     repeats: bool = False,
     alone: str | None = None,
 ) -> Row:
-    single = re.compile(alone, re.ASCII) if alone is not None else None
-    return Row(name, stage, begins, re.compile(pattern, re.ASCII), read, repeats, single)
+    common = Common(alone) if alone is not None else None
+    return Row(name, stage, begins, re.compile(pattern, re.ASCII), read, repeats, common)
 
 
 # fmt: off
@@ -263,7 +263,7 @@ ROWS: tuple[Row, ...] = (
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
     _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
     _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?! [\w.-]{1,64} kernel:)(?: (?: (?=[(\[]\d))?|(?!\[))(?!\[ {0,8}[TC]\d)",
-         _seconds, alone=r"\[ {0,12}(\d{1,12}\.\d{6})\] (?![\w.-]{1,64} kernel:"
+         _seconds, alone=r"\[( {0,12}\d{1,12}\.\d{6})\] (?![\w.-]{1,64} kernel:"
          r"| ?[-(]| ?\[\d|[IDWE]?\[ {0,8}[\dTC]|<[c0-7]|c\d)"),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
          r"(?:,(\d{1,3}))?\](?! [\w.-]{1,64} kernel:)(?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])?(?: (?: (?=[(\[]\d))?)?", _printk),

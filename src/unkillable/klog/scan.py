@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ahocorasick_rs import BytesAhoCorasick, MatchKind
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from unkillable.klog.limits import MAX_LITERALS_PER_PASS
 
@@ -82,6 +82,27 @@ class Scanner:
         if self._duplicates:
             found.update(other for index in tuple(found) for other in self._same[index])
         return tuple(sorted(found.union(self._always)))
+
+
+class Words:
+    """Finds which of many words occur in small inputs: one automaton however many they are, and however short."""
+
+    def __init__(self, words: Sequence[bytes]) -> None:
+        self._some = BytesAhoCorasick(
+            words, matchkind=MatchKind.LeftmostFirst, implementation=Implementation.DFA
+        )
+        self._all = BytesAhoCorasick(words, implementation=Implementation.DFA)
+
+    def starts(self, data: bytes) -> list[int]:
+        """Where words begin, in order: every line with a word has one."""
+        return [start for _, start, _ in self._some.find_matches_as_indexes(data)]
+
+    def within(self, text: str) -> tuple[int, ...]:
+        """Indices of all words that occur in a line, ascending."""
+        found = self._all.find_matches_as_indexes(text.encode("utf-8", "replace"), overlapping=True)
+        if len(found) < 2:
+            return (found[0][0],) if found else ()
+        return tuple(sorted({which for which, _, _ in found}))
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,89 @@
+"""Lines that are passed over together lead to the same facts as lines that are read one by one."""
+
+import io
+from unittest.mock import patch
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.promises import real_logs
+from unkillable.evidence.reader import EvidenceReader
+from unkillable.klog import Reader, Stretch
+from unkillable.klog.streams import Part, Source
+
+LOGS = real_logs()
+ODD = [
+    b"", b"  ", b"login: root", b"\x1b[32mok\x1b[0m", b"caf\xc3\xa9", b"Killed", b"[    5.000000]", b"[    5.000000] ",
+    b"[    5.000000]  two blanks", b"[   10.000000] \ttab", b"[   10.000000] trailing  \t ", b"[   10.000000] \x01odd",
+    b"[   11.000000] lone\rreturn", b"[   12.000000] usb 1-1: new device [   12.500000] merged", b"[   12.000000] [sda] disk",
+    b"[    0.000000] back again", b"[99999.000000] a leap", b"[123456.000000] another width", b"[   13.000000][  T12] caller",
+    b"[   13.000000] [<c0123456>] do_one_initcall+0x1/0x2", b"[   14.000000] sh            D c0123456     0    12      1 0x00000000",
+    b"[   14.000000] usb 1-1: reset high-speed USB device number 2", b"** 12 printk messages dropped **",
+    b"[    0.000000] Linux version 6.1.0-custom (a@b) #1", b"Jan  1 00:00:00 box kernel: [   15.000000] syslog", b"<6>[   15.000000] x",
+    b"[   16.000000] ARMv7 Processor", b"[   16.000000] x kernel: y", b"[   17.000000] " + b"long " * 900,
+]  # fmt: skip
+
+
+def facts(data: bytes, together: bool) -> tuple[bytes, object]:
+    """The evidence of all boots, and what the reader says of the log."""
+    source = Source("console", [Part("console", lambda: io.BytesIO(data))], len(data))
+    with patch("unkillable.klog.stretch._FEWEST", 1 if together else 1 << 60):
+        reader = EvidenceReader(source)
+        found = msgspec.json.encode(list(reader.boots()))
+    log = reader.reader
+    return found, (log.lines, log.bytes_read, log.lost_messages, log.cut_lines, log.problems, log.format)
+
+
+def test_on_every_bundled_log():
+    for log in LOGS:
+        assert facts(log, together=True) == facts(log, together=False)
+
+
+@st.composite
+def cut_logs(draw: st.DrawFn) -> bytes:
+    """A piece of a log, with odd lines in it, in another log's company, its lines ended in one way or another."""
+    log = draw(st.sampled_from(LOGS))
+    size = draw(st.integers(200, 8000))
+    begin = draw(st.integers(0, max(0, len(log) - size)))
+    lines = log[begin : begin + size].split(b"\n")
+    for odd in draw(st.lists(st.sampled_from(ODD), max_size=6)):
+        lines.insert(draw(st.integers(0, len(lines))), odd)
+    if draw(st.booleans()):
+        lines += draw(st.sampled_from(LOGS))[:2000].split(b"\n")
+    return draw(st.sampled_from([b"\n", b"\r\n", b"\r\r\n"])).join(lines)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cut_logs())
+def test_on_cuts_of_them(log: bytes):
+    assert facts(log, together=True) == facts(log, together=False)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_with_each_odd_line_among_ordinary_ones(odd):
+    def ordinary(first: int) -> list[bytes]:
+        return [b"[%5d.%06d] eth0: link is up, %d" % (first + i, i, i) for i in range(8)]
+
+    log = b"\n".join([*ordinary(3), odd, *ordinary(20), odd, odd, *ordinary(40000), b""])
+    assert facts(log, together=True) == facts(log, together=False)
+
+
+def test_ordinary_lines_come_together_as_they_lie_there():
+    lines = [b"[%5d.000000] eth0: link is up\r\n" % i for i in range(100)]
+    lines[50] = b"[   50.000000] INFO: task x blocked for more than 120 seconds\r\n"
+    data = b"".join(lines)
+    reader = Reader(
+        Source("console", [Part("console", lambda: io.BytesIO(data))], len(data)), [b"more than "], close=True
+    )
+    reader.each = False
+    first, early, hung, late = reader.pieces()
+    assert (type(first), type(early), type(hung), type(late)) == (type(first), Stretch, type(first), Stretch)
+    assert (early.number, early.count, late.number, late.count) == (2, 49, 52, 49)
+    assert early.data == b"".join(lines[1:50])
+    assert hung.number == 51
+    assert hung.hits == (0,)
+    records = list(late.records(0, 0))
+    assert [(one.number, one.time) for one in records] == [(52 + i, 51.0 + i) for i in range(49)]
+    assert {one.text for one in records} == {"eth0: link is up"}
