@@ -7,12 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import false_discovery_control, fisher_exact
 from scipy.stats.contingency import relative_risk
 
 from tests.fleet.made import START, log, sign
 from tests.fleet.test_store import filled
 from unkillable.errors import UserError
-from unkillable.fleet.changes import Counts, compare, rate, ratio_interval
+from unkillable.fleet.changes import Counts, adjust, compare, fisher, rate, ratio_interval
 from unkillable.fleet.types import Log
 
 
@@ -41,6 +44,21 @@ def test_p_is_fishers_and_is_corrected_for_the_number_of_causes() -> None:
     assert many[0].cause == "a"
     assert many[0].p_adjusted == pytest.approx(10 * below)
     assert many[0].verdict == "no difference shown"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 2000), st.integers(0, 60), st.integers(0, 2000))
+def test_the_exact_test_is_scipys(x: int, more: int, y: int, others: int) -> None:
+    n, m = x + more, y + others
+    assert fisher(x, n, y, m) == pytest.approx(
+        fisher_exact([[x, n - x], [y, m - y]]).pvalue, rel=1e-6, abs=1e-12
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+def test_the_correction_is_scipys(ps: list[float]) -> None:
+    assert adjust(ps) == pytest.approx(list(false_discovery_control(ps)))
 
 
 def test_ratio_interval_is_the_published_one() -> None:

@@ -73,7 +73,7 @@ def _variants(
     reader: Reader, condition: str, given: dict[str, object], causes: Sequence[str], titles: dict[str, str]
 ) -> dict[str, tuple[Variant, ...]]:
     rows = reader.all(
-        f"""SELECT cause, variant, count_if(new_variant) AS count FROM facts
+        f"""SELECT cause, variant, count(*) FILTER (new_variant) AS count FROM facts
         WHERE cause IN (SELECT unnest($causes)) AND {condition} GROUP BY cause, variant
         QUALIFY row_number() OVER (PARTITION BY cause ORDER BY count DESC, variant) <= {_VARIANTS}
         ORDER BY count DESC, variant""",
@@ -106,7 +106,7 @@ def _examples(
 
 def _shares(reader: Reader, column: str, table: str, cause: str) -> tuple[Share, ...]:
     rows = reader.all(
-        f"""SELECT coalesce({column}, '') AS name, count_if(new_cause AND cause = $cause) AS count, {ALL} AS logs
+        f"""SELECT coalesce({column}, '') AS name, count(*) FILTER (new_cause AND cause = $cause) AS count, {ALL} AS logs
         FROM {table} GROUP BY name HAVING count > 0 ORDER BY count DESC, name""",
         {"cause": cause},
     )

@@ -22,14 +22,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "entered_by": "VARCHAR", "holders": "VARCHAR[]", "memory": "VARCHAR", "confidence": "VARCHAR",
         "summary": "VARCHAR", "kernel": "VARCHAR", "arch": "VARCHAR", "first_line": "INTEGER",
         "last_line": "INTEGER", "line": "INTEGER", "quote": "VARCHAR",
-        "new_log": "BOOLEAN", "new_hang": "BOOLEAN", "new_cause": "BOOLEAN", "new_variant": "BOOLEAN",
+        "shown": "BOOLEAN", "new_cause": "BOOLEAN", "new_variant": "BOOLEAN",
         "scheme": "INTEGER", "written": "BIGINT",
     },
 }  # fmt: skip
 """Table to column to DuckDB's type.  `scheme` and `written` are the commit's.
 
-The `new_` ones say that no earlier finding of the same log is there, hung, or has the same cause or variant: with them logs
-are counted without looking for those that are there twice."""
+`shown` is the finding that stands for its log, the first that hung or else the first; the `new_` ones say that no earlier
+finding of the log has the same cause or variant.  With them logs are counted without looking for those that are there twice."""
 KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content, episode"}
 """What there is one row for."""
 
@@ -47,13 +47,14 @@ def log_row(log: Log) -> dict[str, object]:
 
 def finding_rows(log: Log) -> Iterator[dict[str, object]]:
     seen: set[str] = set()
+    shown = next((i for i, finding in enumerate(log.findings) if finding.signature), 0)
     for i, finding in enumerate(log.findings):
         row: dict[str, object] = {
             "content": log.content, "episode": finding.episode, "kind": finding.kind,
             "confidence": finding.confidence, "summary": plain(finding.summary),
             "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch,
             "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
-            "quote": plain(finding.quote), "new_log": i == 0,
+            "quote": plain(finding.quote), "shown": i == shown,
         }  # fmt: skip
         if (sign := finding.signature) is not None:
             row |= {
@@ -61,7 +62,7 @@ def finding_rows(log: Log) -> Iterator[dict[str, object]]:
                 "variant_title": plain(sign.variant_title), "wait": sign.wait,
                 "site": sign.site and plain(sign.site), "entered_by": sign.entered_by,
                 "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
-                "new_hang": not seen, "new_cause": sign.cause not in seen, "new_variant": sign.variant not in seen,
+                "new_cause": sign.cause not in seen, "new_variant": sign.variant not in seen,
             }  # fmt: skip
             seen |= {sign.cause, sign.variant}
         yield row

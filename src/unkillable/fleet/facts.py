@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 Condition = tuple[str, dict[str, object]]
 """What `facts` are chosen by, in SQL, and its parameters."""
-ALL = "count(*) FILTER (new_log)"
+ALL = "count(*) FILTER (shown)"
 """Counts the logs among facts: each content once, whatever was found in it."""
-HUNG = "count(*) FILTER (new_hang)"
+HUNG = "count(*) FILTER (shown AND cause IS NOT NULL)"
 """Counts the logs that hung."""
 SHOWING = "count(*) FILTER (new_cause)"
 """Counts the logs among the facts of one cause."""
@@ -30,14 +30,14 @@ _TABLES = (
         SELECT l.content, device, release, seen, problem
         FROM logs AS l SEMI JOIN copied AS c ON l.content = c.content AND l.name = c.name
     ), signed AS (
-        SELECT content, episode, kind, new_log, {older} AS older, if({older}, NULL, cause) AS cause,
+        SELECT content, episode, kind, shown, {older} AS older, if({older}, NULL, cause) AS cause,
             if({older}, NULL, variant) AS variant, NOT {older} AND new_cause AS new_cause,
-            NOT {older} AND new_variant AS new_variant, NOT {older} AND new_hang AS new_hang
+            NOT {older} AND new_variant AS new_variant
         FROM findings
     )
     SELECT l.content AS log, device, release, seen, problem IS NOT NULL AS broken, episode, kind, cause, variant,
-        coalesce(older, false) AS older, coalesce(new_log, true) AS new_log, coalesce(new_cause, false) AS new_cause,
-        coalesce(new_variant, false) AS new_variant, coalesce(new_hang, false) AS new_hang
+        coalesce(older, false) AS older, coalesce(shown, true) AS shown, coalesce(new_cause, false) AS new_cause,
+        coalesce(new_variant, false) AS new_variant
     FROM originals AS l LEFT JOIN signed AS f ON l.content = f.content""",
     """CREATE OR REPLACE TABLE names AS
     SELECT cause, variant, any_value(title) AS title, any_value(variant_title) AS variant_title, any_value(kind) AS kind,

@@ -54,9 +54,9 @@ class Questions:
             f"""SELECT {ALL} AS logs, (SELECT coalesce(sum(copies), 0)::BIGINT FROM copied) AS copies,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 count(DISTINCT release) FILTER (release <> '') AS releases,
-                {HUNG} AS hung, count(*) FILTER (new_log AND broken) AS broken,
+                {HUNG} AS hung, count(*) FILTER (shown AND broken) AS broken,
                 min(seen) FILTER (seen <> 0) AS first_seen, max(seen) FILTER (seen <> 0) AS last_seen,
-                count(*) FILTER (new_log AND older) AS older
+                count(*) FILTER (shown AND older) AS older
             FROM facts"""
         )
         return Totals(**row, scheme=self._reader.scheme)
@@ -102,9 +102,13 @@ class Questions:
     ) -> list[LogRow]:
         """Logs, the last seen first, each content once."""
         condition, given = facts.where(release=release, cause=cause, variant=variant, kind=kind)
+        mark = "new_variant" if variant else "new_cause" if cause else "shown"
+        # A log has one marked row, but of one kind perhaps none or several.
+        query = f"SELECT log, seen, episode FROM facts WHERE {condition} AND {mark}"
+        if kind is not None:
+            query = f"SELECT log, any_value(seen) AS seen, min(episode) AS episode FROM facts WHERE {condition} GROUP BY log"
         chosen = self._all(
-            f"""SELECT log, max(seen) AS seen, arg_min(episode, (cause IS NULL, episode)) AS episode FROM facts
-            WHERE {condition} GROUP BY log ORDER BY seen DESC, log LIMIT $limit OFFSET $offset""",
+            f"{query} ORDER BY seen DESC, log LIMIT $limit OFFSET $offset",
             given | {"limit": limit, "offset": offset},
         )
         if not chosen:
@@ -190,7 +194,7 @@ class Questions:
         self, before: str, after: str, condition: str, given: dict[str, object]
     ) -> tuple[changes.Release, changes.Release]:
         rows = self._all(
-            f"""SELECT release AS name, {ALL} AS logs, count_if(new_log AND device = '') AS nameless,
+            f"""SELECT release AS name, {ALL} AS logs, count(*) FILTER (shown AND device = '') AS nameless,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 coalesce(min(seen) FILTER (seen <> 0), 0) AS first_seen, max(seen) AS last_seen
             FROM facts WHERE release IN ($before, $after) AND {condition} GROUP BY release""",

@@ -12,11 +12,9 @@ from unkillable.fleet import database, layout, merging, views
 from unkillable.fleet.columns import plain
 from unkillable.fleet.layout import FINDINGS, INPUTS
 from unkillable.fleet.questions import Questions
+from unkillable.fleet.signature import SCHEME
 from unkillable.fleet.types import Input
 from unkillable.fleet.writer import LOGS_PER_COMMIT, Writer
-
-SCHEME = 1
-"""Until `fleet.signature` says its own."""
 
 
 class Store:

@@ -20,7 +20,7 @@ def trend(reader: Reader, cause: str | None, bins: int, release: str | None) -> 
         return []
     low, width = span
     condition, given = facts.where(release=release)
-    hung = HUNG if cause is None else "count_if(new_cause AND cause = $cause)"
+    hung = HUNG if cause is None else "count(*) FILTER (new_cause AND cause = $cause)"
     rows = reader.all(
         f"""SELECT least(floor((seen - $low) / $width)::INTEGER, $bins - 1) AS bin, {ALL} AS logs, {hung} AS hung
         FROM facts WHERE {condition} AND seen <> 0 GROUP BY bin""",
