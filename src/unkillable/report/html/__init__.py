@@ -21,7 +21,7 @@ from unkillable.report import pictures
 from unkillable.report.html import chart, graph, words
 from unkillable.report.html.templates import fill, style
 
-__all__ = ["render"]
+__all__ = ["body", "render", "style_sheet", "title"]
 
 _QUOTES, _TASKS, _VICTIMS, _EVENTS, _REPORTS, _OTHERS, _STACK = 8, 60, 100, 200, 20, 50, 40
 """Rows of each kind on the page."""
@@ -63,34 +63,50 @@ class Row(msgspec.Struct, frozen=True):
 
 def render(diagnosis: Diagnosis) -> str:
     """The page."""
-    css = style("page.css", "picture.css")
+    css = style_sheet()
+    return fill("page.html", css=css, css_hash=_hash(css), **_shown(diagnosis))
+
+
+def body(diagnosis: Diagnosis) -> Markup:
+    """The page without its head, for a page around it that has the style sheet: landmarks `header`, `nav` and `main`."""
+    return Markup(fill("body.html", **_shown(diagnosis)))  # noqa: S704  made by our own template
+
+
+def style_sheet() -> Markup:
+    """What the page looks like."""
+    return style("page.css", "picture.css")
+
+
+def title(kind: str) -> str:
+    """A verdict's name for people."""
+    return words.KINDS.get(kind, (kind, ""))[0]
+
+
+def _shown(diagnosis: Diagnosis) -> dict[str, object]:
+    """What the templates are filled with."""
     picture = pictures.fold(diagnosis)
     kind = diagnosis.verdict.kind
-    title, meaning = words.KINDS.get(kind, (kind, ""))
-    return fill(
-        "page.html",
-        d=diagnosis,
-        css=css,
-        css_hash=_hash(css),
-        title=title,
-        meaning=meaning,
-        tone=words.TONE.get(kind, "bad"),
-        words=words,
-        quotes=_QUOTES,
-        stack=_STACK,
-        picture=picture,
-        sentences=[pictures.sentence(picture, link) for link in picture.links],
-        graph=Markup(graph.draw(picture, standalone=False)),  # noqa: S704  made by our own template
-        timeline=Markup(chart.draw(diagnosis, standalone=False)),  # noqa: S704
-        events=_ends(diagnosis.timeline, _EVENTS),
-        tasks=_first(diagnosis.waiters, _TASKS),
-        victims=_ends(diagnosis.victims, _VICTIMS),
-        bars=_bars(diagnosis.memory),
-        reports=_ends(diagnosis.ooms, _REPORTS),
-        largest=_largest,
-        others=_first(diagnosis.others, _OTHERS),
-        problems=_first(diagnosis.problems, _OTHERS),
-    )
+    return {
+        "d": diagnosis,
+        "title": title(kind),
+        "meaning": words.KINDS.get(kind, ("", ""))[1],
+        "tone": words.TONE.get(kind, "bad"),
+        "words": words,
+        "quotes": _QUOTES,
+        "stack": _STACK,
+        "picture": picture,
+        "sentences": [pictures.sentence(picture, link) for link in picture.links],
+        "graph": Markup(graph.draw(picture, standalone=False)),  # noqa: S704  made by our own template
+        "timeline": Markup(chart.draw(diagnosis, standalone=False)),  # noqa: S704
+        "events": _ends(diagnosis.timeline, _EVENTS),
+        "tasks": _first(diagnosis.waiters, _TASKS),
+        "victims": _ends(diagnosis.victims, _VICTIMS),
+        "bars": _bars(diagnosis.memory),
+        "reports": _ends(diagnosis.ooms, _REPORTS),
+        "largest": _largest,
+        "others": _first(diagnosis.others, _OTHERS),
+        "problems": _first(diagnosis.problems, _OTHERS),
+    }
 
 
 def _hash(css: str) -> str:

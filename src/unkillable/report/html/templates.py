@@ -15,10 +15,11 @@ from markupsafe import Markup
 
 from unkillable.report.plain import clean, cut
 
-__all__ = ["fill", "style"]
+__all__ = ["environment", "fill", "style"]
 
 HERE = "html"
 """The folder with the diagnosis' page."""
+_ROOM = "unkillable.report"
 _LONGEST = 4000
 """Characters of one string."""
 
@@ -32,32 +33,33 @@ def _untrusted(value: object) -> object:
 
 
 @cache
-def _environment(folder: str) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(partial(_source, folder)),
+def environment(folder: str, room: str = _ROOM) -> jinja2.Environment:
+    """What fills the templates of a folder of a room; whatever they print is made harmless."""
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(partial(_source, room, folder)),
         autoescape=True,
         finalize=_untrusted,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(seconds=seconds, kib=kib, count=count)
-    return environment
+    made.filters.update(seconds=seconds, kib=kib, count=count)
+    return made
 
 
-def _source(folder: str, name: str) -> str:
-    return (files("unkillable.report") / folder / name).read_text(encoding="utf-8")
+def _source(room: str, folder: str, name: str) -> str:
+    return (files(room) / folder / name).read_text(encoding="utf-8")
 
 
 @cache
-def style(*names: str, folder: str = HERE) -> Markup:
+def style(*names: str, folder: str = HERE, room: str = _ROOM) -> Markup:
     """Our own style sheets, one after the other; they hold no text from a log."""
-    return Markup("\n".join(_source(folder, name) for name in names))  # noqa: S704
+    return Markup("\n".join(_source(room, folder, name) for name in names))  # noqa: S704
 
 
 def fill(name: str, folder: str = HERE, /, **values: object) -> str:
     """A template of a folder of this room with these values."""
-    return _environment(folder).get_template(name).render(**values)
+    return environment(folder).get_template(name).render(**values)
 
 
 def seconds(value: float | None) -> str:
