@@ -38,6 +38,14 @@ TOOLS = (
         "audit: the tables of a kernel tree's functions and calls",
         "pip install 'unkillable[source]'",
     ),
+    *(
+        Tool(name, "module", f"serve: {purpose}", "pip install 'unkillable[web]'")
+        for name, purpose in (
+            ("starlette", "the pages"),
+            ("uvicorn", "their server"),
+            ("python_multipart", "uploads"),
+        )
+    ),
     Tool(
         "cc",
         "program",

@@ -41,6 +41,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.explain",
         "How does it come about?  Tries every interleaving of a small model of the kernel.",
     ),
+    "serve": (
+        "unkillable.cli.serve",
+        "A local page: drop a log and read its diagnosis, look through a fleet's store.",
+    ),
     "catalogue": (
         "unkillable.cli.catalogue",
         "Make what `diagnose` knows of a kernel's sleeps from that kernel's source.",
