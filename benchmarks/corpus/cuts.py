@@ -1,7 +1,8 @@
 """Parts of captures, as long as what a pstore or a console's ring keeps, in which the incident still shows.
 
-The parts are chosen once, by diagnosing them, and kept in cuts.txt: `python -m benchmarks.corpus.cuts > cuts.txt`.  Only the verdict's kind
-decides (labels.toml says which kinds a careful reader would give), never the signature: that is what is measured with them.
+The parts are chosen once, by diagnosing them, and kept in cuts.txt: `python -m benchmarks.corpus.cuts [CAPTURE ...]` prints them.
+Only the verdict's kind decides, and whether what the cause can be told by is there (labels.toml), never the signature: that is what
+is measured with them.
 """
 
 from __future__ import annotations
@@ -56,10 +57,16 @@ def verdict(log: bytes) -> str:
         return inspect([file.name]).verdict.kind
 
 
+def tells(capture: Capture, log: bytes) -> bool:
+    """Whether a part has what its cause can be told by."""
+    text = log.decode("utf-8", "replace")
+    return all(re.search(pattern, text) for pattern in capture.label.shows)
+
+
 def _good(capture: Capture, log: bytes) -> bool:
     if capture.label.kind == "oom" and not (b"invoked oom-killer" in log and b"Killed process" in log):
         return False
-    return verdict(log) in capture.label.verdicts
+    return tells(capture, log) and verdict(log) in capture.label.verdicts
 
 
 def _windows(lines: list[bytes], size: int) -> Iterator[tuple[int, int]]:
@@ -114,6 +121,8 @@ def choose(capture: Capture) -> list[Cut]:
 def main() -> None:
     sys.stdout.write("# capture, first line, last line, what: written by python -m benchmarks.corpus.cuts\n")
     for capture in (*captures(), *reports()):
+        if sys.argv[1:] and capture.name not in sys.argv[1:]:
+            continue
         if capture.label.kind == "skip" or capture.label.cause == "squashfs-cache-wait":
             continue  # nothing in them is to be found
         if sum(STAMP.match(line) is not None for line in capture.log.splitlines()) * 2 < capture.log.count(

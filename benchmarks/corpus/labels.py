@@ -21,6 +21,7 @@ class Label(msgspec.Struct, frozen=True, rename={"kind": "class"}, forbid_unknow
     kind: str
     cause: str = ""
     verdicts: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
     why: str = ""
 
 

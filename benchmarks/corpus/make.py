@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -105,7 +106,8 @@ def make(plan: Plan, planned: Planned) -> Made:
     clock = wall(seen - since // 1_000_000, framing)
     if planned.kind == "ordinary" and rng.random() >= BOOT_SHARE:
         return Made(_lines(rng, framing, host, clock, since, size, framing.head), framing=framing.name)
-    key = ("boot", "") if planned.kind == "ordinary" else (planned.kind, planned.cause)
+    cause, _, driver = planned.cause.partition("@")
+    key = ("boot", "") if planned.kind == "ordinary" else (planned.kind, cause)
     groups = _parts()[key]
     group = rng.randrange(len(groups))
     index = rng.randrange(len(groups[group]))
@@ -121,6 +123,8 @@ def make(plan: Plan, planned: Planned) -> Made:
         head = framing.head
         more = _lines(rng, framing, host, clock, since - 60_000_000, size - len(text), head)
         text = more + text[len(head) :] if more else text
+    if driver:
+        text = re.sub(rb"\blab\b(?!=)|\blab(?=_)", driver.encode(), text)
     return Made(text, source.name, source.kernel, source.arch, framing.name)
 
 

@@ -63,6 +63,7 @@ def _diagnosis(
         memory=case.memory,
         timeline=timeline,
         ooms=evidence.ooms[:_KEEP],
+        allocs=evidence.allocs[:_KEEP],
         hung=evidence.hung[:_KEEP],
         lockups=evidence.lockups[:_KEEP],
         crashes=evidence.crashes[:_KEEP],

@@ -220,6 +220,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory = Memory(None)
     timeline: tuple[Event, ...] = ()
     ooms: tuple[ev.OomReport, ...] = ()
+    allocs: tuple[ev.AllocProblem, ...] = ()
     hung: tuple[ev.HungTask, ...] = ()
     lockups: tuple[ev.Lockup, ...] = ()
     crashes: tuple[ev.Crash, ...] = ()

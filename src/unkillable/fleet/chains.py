@@ -25,26 +25,54 @@ class Chain(msgspec.Struct, frozen=True):
 
 
 def place(waiter: Waiter) -> str | None:
-    return site(waiter.stack) or waiter.function
+    """Where a task waits; None where its stack lost the part that tells."""
+    return site(waiter.stack or (waiter.function or "",)) or None
 
 
 def lock(diagnosis: Diagnosis) -> Chain:
     """Of the tasks reported hung (or asleep where SIGKILL does not help), the largest group that waits for one kind of thing; locks
     come before all else."""
-    asleep = [one for one in diagnosis.waiters if one.role in ("waits", "holds-and-waits")]
+    named = _named(diagnosis)
+    asleep = [
+        msgspec.structs.replace(one, resource=named[one.pid])
+        if one.resource is None and one.pid in named
+        else one
+        for one in diagnosis.waiters
+        if one.role in ("waits", "holds-and-waits")
+    ]
     stuck = [one for one in asleep if one.killable is not True] or asleep
     locked = [one for one in stuck if _is_lock(one)]
     groups: Counter[tuple[str, str]] = Counter()
     for one in locked or stuck:
-        groups[one.resource or "", "" if locked else place(one) or ""] += 1 + (one.blocked_for is not None)
+        groups[_group(one)] += 1 + (one.blocked_for is not None)
     if not groups:
         return Chain((), None)
-    resource, where = min(groups, key=lambda key: (-groups[key], key))
-    members = tuple(
-        one for one in locked or stuck if (one.resource or "") == resource and where in ("", place(one) or "")
-    )
-    holders = behind(diagnosis, members) or (_likely(stuck, members) if locked else ())
-    return Chain(members, resource or None, holders)
+    chosen = min(groups, key=lambda key: (-groups[key], key))
+    members = tuple(one for one in locked or stuck if _group(one) == chosen)
+    if not locked:
+        return Chain(members, chosen[0] or None)
+    return Chain(members, chosen[0], behind(diagnosis, members) or _likely(stuck, members))
+
+
+def _group(waiter: Waiter) -> tuple[str, str]:
+    """A lock may be waited for in many places; what is no lock is told apart by the place."""
+    return waiter.resource or "", "" if _is_lock(waiter) else place(waiter) or ""
+
+
+def _named(diagnosis: Diagnosis) -> dict[int | None, str]:
+    """What the kernel's own lines say that tasks wait for, by pid: stacks may have lost it."""
+    found: dict[int | None, str] = {}
+    for edge in diagnosis.graph.edges:
+        key = edge.target.removeprefix("resource:").partition("#")[0]
+        pid = edge.source.removeprefix("task:")
+        if (
+            edge.kind == "waits-for"
+            and not edge.inferred
+            and pid.isdecimal()
+            and load().resource(key) is not None
+        ):
+            found.setdefault(int(pid), key)
+    return found
 
 
 def _is_lock(waiter: Waiter) -> bool:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
 
 from unkillable.waits.catalogue import Cite
 
+_KNOWN = 50_000
+"""Names remembered; a fleet's logs have few different ones, hostile ones any number."""
+_LONGEST = 80
+"""Characters of a name; no function of Linux 7.3 comes near."""
 _WRAPPER = re.compile(
     r"(?:(?:x64|ia32|arm64|aarch32|riscv|s390x?|powerpc|se|do|x32|mips)_)?(?:compat_)?(?:sys|ksys|SyS|SYSC)_+(\w+)"
 )
@@ -63,10 +67,10 @@ def _prefixes() -> tuple[tuple[str, str], ...]:
     return tuple((prefix, row.name) for row in tables().family for prefix in row.prefixes)
 
 
-@cache
+@lru_cache(maxsize=_KNOWN)
 def canonical(function: str) -> str:
     """The name that every kernel's spelling of a function leads to."""
-    name = function.partition(".")[0].strip("_").removesuffix("_noprof")
+    name = function.partition(".")[0].strip("_").removesuffix("_noprof")[:_LONGEST]
     wrapper = _WRAPPER.fullmatch(name)
     if wrapper is not None:
         return f"sys_{wrapper[1]}"
@@ -74,17 +78,11 @@ def canonical(function: str) -> str:
 
 
 def site(stack: Iterable[str]) -> str | None:
-    """Where a stack (innermost first) waits: its first function that does not merely wait for its caller."""
-    first = None
-    for function in stack:
-        name = canonical(function)
-        if name not in _helpers():
-            return name
-        first = first or name
-    return first
+    """Where a stack (innermost first) waits: its first function that does not merely wait for its caller; None if that is not there."""
+    return next((name for function in stack if (name := canonical(function)) not in _helpers()), None)
 
 
-@cache
+@lru_cache(maxsize=_KNOWN)
 def family_of(function: str) -> str | None:
     """The file system that a function belongs to, by its name."""
     name = function.partition(".")[0].lstrip("_")

@@ -14,8 +14,8 @@ from hashlib import blake2b
 import msgspec
 
 from unkillable.diagnosis.types import Diagnosis, Waiter
-from unkillable.fleet import chains
-from unkillable.fleet.names import canonical, family, family_of, site
+from unkillable.fleet import chains, words
+from unkillable.fleet.names import canonical, family, family_of
 from unkillable.fleet.types import Signature
 from unkillable.waits.catalogue import load
 
@@ -27,15 +27,12 @@ _READS = frozenset(
 )
 _DISK = frozenset({"block-io", "request-tag", "writeback"})
 """Ways to wait for one disk."""
+_PLACES = 6
+"""Of a deadlock; the first by the alphabet."""
+FREEZE = "sb_start_write"
+"""What waits for a frozen file system, inlined into whatever wants to write."""
 _KERNEL = frozenset({"kthread", "reclaim", "interrupt"})
 _CGROUP = ("mem_cgroup", "try_charge_memcg", "try_to_free_mem_cgroup")
-_WORDS = {
-    "block-io": "block I/O", "memory": "memory", "percpu-rwsem": "a frozen file system", "mmap-lock": "the mmap lock of a process",
-    "inode-lock": "an inode lock", "folio-lock": "a locked page of the page cache", "rcu-grace-period": "an RCU grace period",
-    "swap-io": "swapped-out pages", "event": "an event", "journal": "the journal of its file system", "completion": "a completion",
-    "workqueue-item": "a work item", "memcg-oom": "memory of its cgroup", "writeback": "writeback of a page",
-    "squashfs-cache-entry": "an entry of squashfs's block cache", "squashfs-decompressor": "squashfs's decompressor",
-}  # fmt: skip
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -83,7 +80,7 @@ def signature(diagnosis: Diagnosis) -> Signature | None:
     )
     kills = _kills(diagnosis)
     details = (
-        entered and _came(entered),
+        entered and words.way(entered),
         place and f"in {place}",
         memory and f"memory {memory}",
         kills,
@@ -127,29 +124,10 @@ def _entry(waiter: Waiter) -> str | None:
     return "syscall"
 
 
-def _came(entry: str) -> str:
-    return {
-        "page-fault": "page fault",
-        "syscall": "system call",
-        "kthread": "kernel thread",
-        "exec": "execve",
-    }.get(entry, entry)
-
-
 def _kills(diagnosis: Diagnosis) -> str | None:
     if not diagnosis.victims:
         return None
     return "an OOM victim stuck" if any(one.fate == "stuck" for one in diagnosis.victims) else "OOM kills"
-
-
-def _words(resource: str | None) -> str:
-    """A resource with its article."""
-    key = resource or "event"
-    row = load().resource(key)
-    title = _WORDS.get(key) or (row.title if row else key.replace("-", " "))
-    if title.startswith(("a ", "an ", "the ")) or key in _WORDS or (" " in title and title[0].isupper()):
-        return title
-    return f"{'an' if title[0] in 'aeiou' else 'a'} {title}"
 
 
 def _by(waiters: Sequence[Waiter]) -> str:
@@ -167,6 +145,11 @@ def _kind_of(resource: str | None) -> str:
     return row.kind if row else "event"
 
 
+def _owner(stacks: Iterable[Sequence[str]]) -> str | None:
+    """The file system that most of them are in."""
+    return most(map(family, stacks))
+
+
 def _livelock(diagnosis: Diagnosis) -> Found:
     """Reads that need memory: whose they are."""
     reading = [
@@ -174,12 +157,15 @@ def _livelock(diagnosis: Diagnosis) -> Found:
         for one in diagnosis.waiters
         if one.role in ("reclaims", "holds", "holds-and-waits") or one.resource in _READS
     ]
-    owner = most(family(one.stack) for one in reading)
-    mine = tuple(one for one in reading if family(one.stack) == owner)
-    group = sum(any(name.startswith(_CGROUP) for name in one.stack) for one in mine) * 2 > len(mine)
-    cause = Cause("reclaim-livelock", "memory", owner or "", memory="cgroup" if group else "")
+    printed = [one.stack for one in diagnosis.allocs] + [one.stack for one in diagnosis.ooms]
+    others = [[frame.function for frame in stack.frames] for stack in printed if stack is not None]
+    owner = _owner(one.stack for one in reading) or _owner(others) or ""
+    mine = tuple(one for one in reading if (family(one.stack) or "") == owner) or tuple(reading)
+    stacks = [one.stack for one in mine] or others
+    group = sum(any(name.startswith(_CGROUP) for name in stack) for stack in stacks) * 2 > len(stacks)
+    cause = Cause("reclaim-livelock", "memory", owner, memory="cgroup" if group else "")
     who = f"readers of {owner}" if owner else "programs"
-    step = most(next((canonical(name) for name in one.stack if family_of(name)), None) for one in mine)
+    step = most(next((canonical(name) for name in stack if family_of(name)), None) for stack in stacks)
     return Found(cause, f"{who} wait for memory{' of their cgroup' if group else ''}", mine, step)
 
 
@@ -191,11 +177,12 @@ def _stalled(diagnosis: Diagnosis) -> Found:
     same = [
         one for one in hung if one.resource == resource or (resource == "block-io" and one.resource in _DISK)
     ]
-    owner = most(family(one.stack) for one in same) or most(site(one.stack) for one in same) or ""
-    mine = tuple(one for one in same if owner in (family(one.stack), site(one.stack)))
+    behind = (one.stack for one in diagnosis.waiters)
+    owner = _owner(one.stack for one in same) or _owner(behind) or most(map(chains.place, same)) or ""
+    mine = tuple(one for one in same if owner in (family(one.stack), chains.place(one))) or tuple(same)
     return Found(
         Cause("io-stall", _killable(mine) + resource, owner),
-        f"{owner or 'tasks'} {_wait(owner)} for {_words(resource)}",
+        f"{owner or 'tasks'} {_wait(owner)} for {words.thing(resource)}",
         mine,
     )
 
@@ -210,11 +197,11 @@ def _locked(diagnosis: Diagnosis) -> Found:
     members, resource = chain.waiters, chain.resource
     place = most(map(chains.place, members)) or ""
     kind = "lock-contention"
-    if resource == "percpu-rwsem" and place == "sb_start_write":
-        return Found(Cause(kind, resource, place), "writers wait for a frozen file system", members)
+    if resource == "percpu-rwsem" and any(canonical(one.primitive or "") == FREEZE for one in members):
+        return Found(Cause(kind, resource, FREEZE), "writers wait for a frozen file system", members, FREEZE)
     wait = _killable(members) + (resource or "event")
     if chain.holders:
-        text = f"tasks wait for {_words(resource)} held in {chain.holders[-1]}"
+        text = f"tasks wait for {words.thing(resource)} held in {chain.holders[-1]}"
         return Found(
             Cause(kind, wait, chain.holders[-1], holders=chain.holders),
             text,
@@ -231,7 +218,7 @@ def _locked(diagnosis: Diagnosis) -> Found:
     )
     return Found(
         Cause(kind, wait, place, by),
-        f"{who} for {_words(resource)} in {place or 'an unknown function'}",
+        f"{who} for {words.thing(resource)} in {place or 'an unknown function'}",
         members,
     )
 
@@ -239,12 +226,14 @@ def _locked(diagnosis: Diagnosis) -> Found:
 def _deadlock(diagnosis: Diagnosis) -> Found:
     """The places that wait for one another."""
     members = chains.cycle(diagnosis)
-    places = tuple(sorted({place for one in members if (place := chains.place(one))}))
+    places = tuple(sorted({place for one in members if (place := chains.place(one))}))[:_PLACES]
     wait = most(one.resource for one in members)
-    each = "wait for each other's" if len(places) > 1 else "waits for a task that waits for it:"
-    title = f"{' and '.join(places) or 'tasks'} {each} {_words(wait).removeprefix('a ').removeprefix('an ')}"
+    what = words.bare(words.thing(wait))
+    title = f"{' and '.join(places) if len(places) > 1 else 'tasks'} wait for each other's {what}"
+    if len(places) == 1:
+        title += f" in {places[0]}"
     if not diagnosis.cycle and len(places) == 1:
-        title = f"after an OOM kill tasks wait for ever for {_words(wait)} in {places[0]}"
+        title = f"after an OOM kill tasks wait for ever for {words.thing(wait)} in {places[0]}"
     return Found(Cause("deadlock", wait or "event", ", ".join(places)), title, members)
 
 
@@ -265,7 +254,7 @@ def _victim(diagnosis: Diagnosis) -> Found:
         if last
         else f"a killed task sleeps in {place}"
     )
-    title += f", for {_words(resource)}{held}" if resource else ""
+    title += f", for {words.thing(resource)}{held}" if resource else ""
     return Found(Cause("unkillable-victim", resource or "event", place, _by(mine), holders), title, mine)
 
 

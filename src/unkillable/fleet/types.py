@@ -26,7 +26,8 @@ class Signature(msgspec.Struct, frozen=True):
     wait: str | None = None
     """Class of the wait: its task state and what kind of thing is waited for."""
     site: str | None = None
-    """The function that sleeps, under the name that all kernels and compilers agree on."""
+    """What a developer looks at first: the function that sleeps, under the name that all kernels and compilers agree on; of a lock
+    whose holder is known, where that sleeps; of stalled reads, their file system."""
     entered_by: str | None = None
     """page fault, system call, kernel thread ..."""
     holders: tuple[str, ...] = ()
