@@ -77,6 +77,7 @@ class Builder:
         self.last_time: float | None = None
         self.clock = "boot"
         self.first_wall: float | None = None
+        self.wall: float | None = None
         self.first_line = 0
         self.last_line = 0
         self.lines = 0
@@ -221,6 +222,7 @@ class Builder:
             live=self.live,
             kernel=conclude(self),
             clock=self.clock,
+            wall=self.wall,
             first_time=self.first_time,
             last_time=self.last_time,
             first_line=self.first_line,

@@ -103,6 +103,8 @@ class EvidenceReader:
             record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
         if record.time is None and record.wall is not None and record.kernel:
             record = builder.dated(record)
+        if builder.wall is None and record.wall is not None and record.time is not None and record.kernel:
+            builder.wall = record.wall - record.time
         builder.kernel_lines += 1
         told: Told | None = None
         if builder.votes_left > 0:

@@ -247,6 +247,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     kernel: KernelInfo = KernelInfo()
     clock: str = "boot"
     """What times count from: `boot` (printk's seconds), or `log` (the first dated line) where no line has them."""
+    wall: float | None = None
+    """Seconds since 1970 at which those times were 0, where a line has a date too."""
     first_time: float | None = None
     last_time: float | None = None
     first_line: int = 0

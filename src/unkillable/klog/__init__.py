@@ -11,8 +11,8 @@ This room knows nothing of what a line means: its caller passes the literals it 
 from unkillable.klog.bundle import Bundle
 from unkillable.klog.reader import Reader
 from unkillable.klog.record import Record
-from unkillable.klog.sources import Problem, find_sources
+from unkillable.klog.sources import Problem, find_sources, sources_in
 from unkillable.klog.streams import Source
 from unkillable.klog.stretch import Stretch
 
-__all__ = ["Bundle", "Problem", "Reader", "Record", "Source", "Stretch", "find_sources"]
+__all__ = ["Bundle", "Problem", "Reader", "Record", "Source", "Stretch", "find_sources", "sources_in"]

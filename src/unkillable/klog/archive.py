@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import IO
 
 import msgspec
 
@@ -153,7 +153,7 @@ def _text(name: bytes) -> str:
     return name[:MAX_MEMBER_NAME].decode("utf-8", "surrogateescape")
 
 
-def zip_members(file: str | io.BytesIO) -> Iterator[Member]:
+def zip_members(file: str | IO[bytes]) -> Iterator[Member]:
     """The files of a zip archive. Raises Damaged where its directory is unreadable."""
     try:
         archive = zipfile.ZipFile(file)

@@ -14,8 +14,14 @@ _ROTATED = re.compile(
     r"(?:\.(?P<number>\d{1,3})|[-.](?P<date>\d{8}(?:[-T_.]?\d{2,10})?))"  # logrotate, and its dateext
     r"(?:\.(?:gz|xz|zst|bz2|lz4|Z))?"
 )
+_COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z")
 _PSTORE = re.compile(r"dmesg-[a-z][a-z_-]*-\d+(?:\.enc\.z)?", re.IGNORECASE)
 _PART = re.compile(rb"(?:====\d+\.\d+-[A-Z]\n)?([A-Za-z ]{1,20})#(\d{1,9}) Part(\d{1,9})\r?\n")
+
+
+def is_rotated(path: str) -> bool:
+    """Whether the name may be that of a rotated file; cheap, as most are not."""
+    return (path[-1:].isdigit() or path.endswith(_COMPRESSED)) and _ROTATED.fullmatch(path) is not None
 
 
 def join_rotated(paths: Sequence[str]) -> dict[str, list[str]]:

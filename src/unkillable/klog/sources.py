@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -129,18 +130,32 @@ def _file(path: str) -> Iterator[Source | Bundle | Problem]:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             yield from _stream(path, File(path))
-            return
-        content = unpack(File(path))
-        if is_zip(content.head):
-            yield from _members(path, zip_members(path))
-        elif is_tar(content.head):
-            yield from _members(path, tar_members(Cursor(lambda: unpack(File(path)), content)))
         else:
-            part = _file_part(path, status.st_size)
-            read = content.head if content.whole and not part.deflate else None
-            yield Source(path, [part], status.st_size, read)
+            yield from sources_in(path, lambda: File(path), status.st_size, lambda: path)
     except OSError as error:
         yield Problem(path, f"cannot be opened: {error.strerror or error}")
+
+
+def sources_in(
+    name: str,
+    opener: Callable[[], ByteStream],
+    size: int | None,
+    seekable: Callable[[], str | IO[bytes]],
+) -> Iterator[Source | Bundle | Problem]:
+    """The logs in what `opener` opens, as often as it is called: one, or an archive's members.
+
+    `seekable` gives the same as a path or a file that can be read anywhere, which a zip archive needs.
+    Raises OSError where it cannot be opened, Damaged never.
+    """
+    content = unpack(opener())
+    if is_zip(content.head):
+        yield from _members(name, zip_members(seekable()))
+    elif is_tar(content.head):
+        yield from _members(name, tar_members(Cursor(lambda: unpack(opener()), content)))
+    else:
+        part = Part(name, opener, name.endswith(".z"), size)
+        read = content.head if content.whole and not part.deflate else None
+        yield Source(name, [part], size, read)
 
 
 def _stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
