@@ -24,6 +24,7 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 _EXTRA = "pip install 'unkillable[lab]'"
+_FLEET = "pip install 'unkillable[fleet]'"
 
 TOOLS = (
     Tool(
@@ -46,6 +47,8 @@ TOOLS = (
             ("python_multipart", "uploads"),
         )
     ),
+    Tool("distributed", "module", "triage: reading with several processes, or on a cluster", _FLEET),
+    Tool("duckdb", "module", "triage and serve: the store, and questions to it", _FLEET),
     Tool(
         "cc",
         "program",

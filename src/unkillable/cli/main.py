@@ -53,6 +53,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
         "unkillable.cli.collect",
         "What must I capture on the device?  Prints a shell script for it.",
     ),
+    "triage": (
+        "unkillable.cli.triage",
+        "What is my fleet dying of?  Reads very many logs and counts the causes.",
+    ),
     "doctor": (
         "unkillable.cli.doctor",
         "What is missing on this machine: each optional tool, and how to install it.",

@@ -1,15 +1,19 @@
-"""Progress of `reproduce` and `compare` on standard error: one line on a terminal, a line now and then elsewhere."""
+"""Progress of `reproduce`, `compare` and `triage` on standard error: one line on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from unkillable.report.plain import clean, cut, width
 
-__all__ = ["Line", "Preparing"]
+if TYPE_CHECKING:
+    from unkillable.fleet.filling import Tally
+
+__all__ = ["Counting", "Line", "Preparing"]
 
 _SURE = 15.0
 """Seconds of a phase after which its speed says how long the rest will take."""
@@ -70,3 +74,46 @@ class Preparing:
         left = seconds / done * (1 - share)
         words = f"{left / 60:,.0f} min" if left >= 90 else f"{left:.0f} s"
         return f"{100 * share:.0f} %, about {words} left: "
+
+
+class Counting:
+    """How many logs were read, how fast, and how long it will take: on a terminal, once it takes longer than two seconds."""
+
+    PATIENCE, OFTEN = 2.0, 0.2
+
+    def __init__(self, line: Line, total: Callable[[], int | None]) -> None:
+        self.line = line
+        self.began = time.monotonic()
+        self.shown = 0.0
+        self.total: int | None = None
+        """Of files; counted beside, as it takes a while."""
+        if line.terminal:
+            threading.Thread(target=self._count, args=(total,), daemon=True).start()
+
+    def _count(self, total: Callable[[], int | None]) -> None:
+        self.total = total()
+
+    def __enter__(self) -> Counting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.line.clear()
+
+    def report(self, tally: Tally) -> None:
+        now = time.monotonic()
+        if not self.line.terminal or now - self.began < self.PATIENCE or now - self.shown < self.OFTEN:
+            return
+        self.shown = now
+        self.line.show(self.words(tally, now - self.began))
+
+    def words(self, tally: Tally, seconds: float) -> str:
+        """`[####      ] 42 %, 34 s left: 4,200 logs, 2,100 logs/s, 10 MB/s`"""
+        rate = f"{tally.logs:,} logs, {tally.logs / seconds:,.0f} logs/s, {tally.bytes / seconds / 1e6:,.0f} MB/s"
+        done, total = tally.files + tally.unchanged, self.total
+        if not total or done > total:
+            return rate
+        bar = "#" * int(20 * done / total)
+        files = total - done
+        left = f", about {files * seconds / tally.files:,.0f} s left" if tally.files else ""
+        return f"[{bar:<20}] {100 * done / total:.0f} %{left}: {rate}"

@@ -6,7 +6,9 @@ import json
 
 import click
 
-_DOCUMENTS = "diagnosis reproduction comparison audit waits explanation sites swaps explain-image".split()
+_DOCUMENTS = (
+    "diagnosis reproduction comparison audit waits explanation sites swaps explain-image triage".split()
+)
 
 
 @click.command(name="schema", epilog="Example: unkillable schema diagnosis > diagnosis.schema.json")
@@ -16,7 +18,7 @@ def command(document: str) -> None:
 
     `diagnosis` is what `diagnose --format json` prints, `reproduction` that of `reproduce`, `comparison` that of `compare`, `audit`
     that of `audit`, `waits` that of `waits`, `explanation`, `sites`, `swaps` and `explain-image` those of `explain`, `explain --sites`,
-    `explain --wait` and `explain --image`.
+    `explain --wait` and `explain --image`, `triage` that of `triage`.
     """
     from unkillable.report.schema import json_schema
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from unkillable.diagnosis.types import KINDS, Diagnosis
+from unkillable.fleet.triage_types import Triage
 from unkillable.ksource import audit_types, waits_types
 from unkillable.lab import setup, table_types, types
 from unkillable.lab.scenarios import types as scenario_types
@@ -56,6 +57,7 @@ DOCUMENTS = {
     "mitigations": Document(
         "unkillable.mitigations/1", mitigations.Mitigations, "unkillable fix --mitigations"
     ),
+    "triage": Document("unkillable.triage/1", Triage, "unkillable triage"),
     "explain-image": Document(
         "unkillable.explain-image/1", image_types.ImageReport, "unkillable explain --image"
     ),
@@ -66,6 +68,7 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("Verdict", "kind"): KINDS,
     ("Verdict", "confidence"): _CONFIDENCE,
     ("BootSummary", "kind"): KINDS,
+    ("Bucket", "kind"): KINDS,
     ("BootSummary", "confidence"): _CONFIDENCE,
     ("Victim", "fate"): ("exited", "reaped", "stuck", "unknown"),
     ("Node", "kind"): ("task", "resource"),
