@@ -10,6 +10,7 @@ import pytest
 
 from tests.fleet.made import content, finding, log, sign, source
 from unkillable.errors import UserError
+from unkillable.fleet import merging
 from unkillable.fleet.store import Store
 from unkillable.fleet.types import Input, Log
 
@@ -149,14 +150,16 @@ def test_inputs_that_have_not_changed_and_contents_that_are_known(tmp_path: Path
     assert store.unchanged([source(one), source(two), changed, new]) == {one.name, two.name, new.name}
 
 
-def test_many_commits_are_merged(tmp_path: Path) -> None:
-    logs = [log(i, sign(i % 3)) for i in range(120)]
+def test_many_commits_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "MANY", 5)
+    logs = [log(i, sign(i % 3)) for i in range(24)]
     store = filled(tmp_path / "s", logs, logs_per_commit=1)
-    assert len(list((tmp_path / "s" / "commits").iterdir())) < 50
-    store.compact()
-    assert len(list((tmp_path / "s" / "commits").iterdir())) == 1
+    assert len(list((tmp_path / "s" / "commits").iterdir())) < 5
     with store.questions() as ask:
-        assert ask.totals().logs == 120
+        assert ask.totals().logs == 24
+        store.compact()
+        assert len(list((tmp_path / "s" / "commits").iterdir())) == 1
+        assert ask.totals().logs == 24
     assert store.unchanged([source(one) for one in logs]) == {one.name for one in logs}
 
 
@@ -238,6 +241,14 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
         ("ATTACH '/tmp/x.db'", "give one SELECT"),
         ("INSTALL httpfs", "give one SELECT"),
         ("SET enable_external_access = true", "give one SELECT"),
+        ("SELECT * FROM glob('/etc/*')", "disabled by configuration"),
+        ("SELECT * FROM 'https://example.org/x.csv'", "disabled by configuration"),
+        (
+            "SELECT * FROM enable_logging(storage='file', storage_path='/tmp/x')",
+            "configuration has been locked",
+        ),
+        ("SELECT * FROM enable_profiling(save_location='/tmp/x')", "configuration has been locked"),
+        ("SELECT * FROM statements", "statements does not exist"),
         ("SELECT * FROM nowhere", "nowhere does not exist"),
         ("", "give one SELECT"),
         (
@@ -261,6 +272,7 @@ def test_sql_answers_with_a_bound_on_rows(tmp_path: Path) -> None:
         assert table.rows == tuple((sign(i).cause, 1) for i in range(3))
         assert table.cut
         assert not ask.sql("SELECT name FROM logs").cut
+        assert ask.sql(f"SELECT content FROM logs WHERE content = '{content(3)}'").rows == ((content(3),),)  # noqa: S608
 
 
 def test_a_question_that_is_stopped(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            "python_enable_replacements": False,
         }
     )
 

@@ -52,6 +52,15 @@ def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit
     return about
 
 
+def prune(root: Path, commits: Sequence[Commit], before: float) -> int:
+    """Merges all without the logs that were seen before a time; returns how many these were."""
+    with database.connect() as db:
+        views.define(db, root, commits, (LOGS, FINDINGS))
+        found = db.execute("SELECT count(*) FROM logs WHERE seen < ? AND seen <> 0", [before]).fetchone()
+    merge(root, commits, before)
+    return int(found[0]) if found else 0
+
+
 def tidy(root: Path) -> None:
     """Removes what no longer counts: the caller holds the store's lock."""
     for name in layout.dead(root):
@@ -64,7 +73,8 @@ def merge_small(root: Path) -> None:
         return
     with layout.alone(root, wait=False) as got:
         if got and len(found := _small(layout.commits(root))) >= MANY:
-            merge(root, found)
+            names = {one.name for one in found}
+            views.steady(root, lambda commits: merge(root, [one for one in commits if one.name in names]))
 
 
 def _small(commits: Sequence[Commit]) -> list[Commit]:

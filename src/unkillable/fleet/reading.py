@@ -38,37 +38,27 @@ class Reader:
         return self.all(query, given)[0]
 
     def all(self, query: str, given: dict[str, object] | None = None) -> list[dict[str, Any]]:
-        """The rows of a query.  A file that is gone because it was merged meanwhile is looked for anew, once."""
+        """The rows of a query."""
         import duckdb
 
+        def ask(commits: tuple[layout.Commit, ...]) -> list[dict[str, Any]]:
+            self._go_on()
+            if commits != self._commits:
+                self._commits = None
+                views.define(self._db, self._root, commits)
+                self.scheme = facts.load(self._db, commits)
+                self._commits = commits
+            cursor = self._db.execute(query, given or {})
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
         with self._lock:
-            for _ in range(2):
+            try:
+                return views.steady(self._root, ask)
+            except duckdb.InterruptException:
                 self._go_on()
-                self._refresh()
-                try:
-                    cursor = self._db.execute(query, given or {})
-                    names = [column[0] for column in cursor.description or ()]
-                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-                except duckdb.Error as error:
-                    self._go_on()
-                    if self._commits == layout.commits(self._root):
-                        raise views.blame(self._db, self._root, self._commits, error) from error
-            raise UserError(f"{self._root}: is changing too fast to be read; try again")
+                raise
 
     def _go_on(self) -> None:
         if self._stopped:
             raise UserError(f"{self._root}: nobody waits for the answer any more")
-
-    def _refresh(self) -> None:
-        for _ in range(2):
-            commits = layout.commits(self._root)
-            if commits == self._commits:
-                return
-            try:
-                views.define(self._db, self._root, commits)
-                self.scheme = facts.load(self._db, commits)
-            except UserError:
-                if commits == layout.commits(self._root):
-                    raise
-                continue
-            self._commits = commits

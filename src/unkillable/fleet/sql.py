@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from uuid import UUID
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout, views
@@ -25,26 +26,36 @@ def ask(root: Path, text: str, limit: int, seconds: float) -> Table:
     """
     import duckdb
 
-    with database.connect() as db:
-        views.define(db, root, layout.commits(root))
-        db.execute(_VIEWS)
-        db.execute(f"SET allowed_directories = [{database.text(str(root / 'commits') + '/')}]")
-        db.execute("SET enable_external_access = false")
-        db.execute("SET lock_configuration = true")
-        timer = threading.Timer(seconds, db.interrupt)
-        timer.daemon = True
-        try:
-            statements = db.extract_statements(text)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise UserError("--sql: give one SELECT; the views are listed in docs/dev/store.md")
-            timer.start()
-            cursor = db.execute(statements[0])
-            columns = tuple(column[0] for column in cursor.description or ())
-            rows = cursor.fetchmany(limit + 1)
-        except duckdb.InterruptException:
-            raise UserError(f"--sql: stopped after {seconds:g} seconds; ask for less") from None
-        except duckdb.Error as error:
-            raise UserError(f"--sql: {database.first_line(error)}") from error
-        finally:
-            timer.cancel()
-    return Table(columns, tuple(map(tuple, rows[:limit])), len(rows) > limit)
+    def answer(commits: tuple[layout.Commit, ...]) -> Table:
+        with database.connect() as db:
+            views.define(db, root, commits)
+            db.execute(_VIEWS)
+            db.execute(f"SET allowed_directories = [{database.text(str(root / 'commits') + '/')}]")
+            db.execute("SET enable_external_access = false")
+            db.execute("SET lock_configuration = true")
+            timer = threading.Timer(seconds, db.interrupt)
+            timer.daemon = True
+            try:
+                statements = db.extract_statements(text)
+                if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                    raise UserError("--sql: give one SELECT; the views are listed in docs/dev/store.md")
+                timer.start()
+                cursor = db.execute(statements[0])
+                columns = tuple(column[0] for column in cursor.description or ())
+                rows = cursor.fetchmany(limit + 1)
+            except duckdb.InterruptException:
+                raise UserError(f"--sql: stopped after {seconds:g} seconds; ask for less") from None
+            except duckdb.Error as error:
+                if commits != layout.commits(root):
+                    raise
+                raise UserError(f"--sql: {database.first_line(error)}") from error
+            finally:
+                timer.cancel()
+        return Table(columns, tuple(tuple(map(_plain, row)) for row in rows[:limit]), len(rows) > limit)
+
+    return views.steady(root, answer)
+
+
+def _plain(value: object) -> object:
+    """A content hash as it is written everywhere else."""
+    return value.hex if isinstance(value, UUID) else value

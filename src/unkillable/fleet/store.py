@@ -81,19 +81,14 @@ class Store:
 
         It stays so: logs from before that time that are added later do not count either.
         """
-        with layout.alone(self.root, wait=True), database.connect() as db:
-            commits = layout.commits(self.root)
-            views.define(db, self.root, commits)
-            found = db.execute("SELECT count(*) FROM logs WHERE seen < ? AND seen <> 0", [before]).fetchone()
-            merging.merge(self.root, commits, before)
-        return int(found[0]) if found else 0
+        with layout.alone(self.root, wait=True):
+            return views.steady(self.root, lambda commits: merging.prune(self.root, commits, before))
 
     def compact(self) -> None:
         """Makes one commit of all."""
         with layout.alone(self.root, wait=True):
-            commits = layout.commits(self.root)
-            if len(commits) > 1:
-                merging.merge(self.root, commits)
+            if len(layout.commits(self.root)) > 1:
+                views.steady(self.root, lambda commits: merging.merge(self.root, commits))
             merging.tidy(self.root)
         layout.sweep(self.root)
 
@@ -114,5 +109,9 @@ class Store:
                         buffer.clear()
                 file.write(buffer)
             db.execute(f"CREATE VIEW given AS SELECT * FROM {database.read_rows(path, kinds)}")
-            views.raw(db, self.root, layout.commits(self.root), (table,))
-            return {int(row[0]) for row in db.execute(query).fetchall()}
+
+            def ask(commits: tuple[layout.Commit, ...]) -> set[int]:
+                views.raw(db, self.root, commits, (table,))
+                return {int(row[0]) for row in db.execute(query).fetchall()}
+
+            return views.steady(self.root, ask)

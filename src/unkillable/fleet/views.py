@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout
@@ -14,6 +14,8 @@ from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+Answer = TypeVar("Answer")
+_TRIES = 10
 _OWNERS = {INPUTS: KEYS[INPUTS], LOGS: KEYS[LOGS], FINDINGS: "content"}
 """What one commit tells whole: findings of one log are never mixed from two commits."""
 _TWICE = {
@@ -38,21 +40,16 @@ def raw(
 ) -> None:
     """Makes the views `all_inputs`, `all_logs` and `all_findings` of these commits, or some of them: every row there is.
 
-    Raises UserError, which names the commit, for a damaged one.
+    To be called within `steady`, as everything that reads them.
     """
-    import duckdb
-
-    try:
-        for table in tables:
-            fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
-            files = [_file(root, one, table) for one in commits if _rows(one, table)]
-            rows = f"SELECT {fields} FROM read_parquet([{', '.join(map(database.text, files))}])"
-            if not files:
-                empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS[table].items())
-                rows = f"SELECT {empty} WHERE false"
-            db.execute(f"CREATE OR REPLACE VIEW all_{table} AS {rows}")
-    except duckdb.Error as error:
-        raise blame(db, root, commits, error) from error
+    for table in tables:
+        fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
+        files = [_file(root, one, table) for one in commits if _rows(one, table)]
+        rows = f"SELECT {fields} FROM read_parquet([{', '.join(map(database.text, files))}])"
+        if not files:
+            empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in COLUMNS[table].items())
+            rows = f"SELECT {empty} WHERE false"
+        db.execute(f"CREATE OR REPLACE VIEW all_{table} AS {rows}")
 
 
 def define(
@@ -61,27 +58,22 @@ def define(
     """Makes the views `logs`, `findings` and, where named, `inputs`: what counts of these commits.
 
     Of several rows for one thing the newest scheme's counts, then the one written last.  Also makes the table `shared`:
-    the contents that are there under several names, or twice.  Raises UserError as above.
+    the contents that are there under several names, or twice.
     """
-    import duckdb
-
     raw(db, root, commits, tables)
     single = len(commits) == 1 and commits[0].distinct
-    try:
-        if LOGS in tables:
-            db.execute(
-                "CREATE OR REPLACE TABLE shared AS SELECT content FROM all_logs GROUP BY content HAVING count(*) > 1"
-            )
-        for table in tables:
-            rows = f"SELECT * FROM all_{table}"
-            if not single and _is_twice(db, table):
-                rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
-            where = ""
-            if table == LOGS and (horizon := layout.horizon(commits)):
-                where = f" WHERE seen >= {horizon!r} OR seen = 0"
-            db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
-    except duckdb.Error as error:
-        raise blame(db, root, commits, error) from error
+    if LOGS in tables:
+        db.execute(
+            "CREATE OR REPLACE TABLE shared AS SELECT content FROM all_logs GROUP BY content HAVING count(*) > 1"
+        )
+    for table in tables:
+        rows = f"SELECT * FROM all_{table}"
+        if not single and _is_twice(db, table):
+            rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
+        where = ""
+        if table == LOGS and (horizon := layout.horizon(commits)):
+            where = f" WHERE seen >= {horizon!r} OR seen = 0"
+        db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
 
 
 def _is_twice(db: DuckDBPyConnection, table: str) -> bool:
@@ -90,22 +82,42 @@ def _is_twice(db: DuckDBPyConnection, table: str) -> bool:
     return db.execute(f"SELECT 1 FROM twice_{table} LIMIT 1").fetchone() is not None
 
 
-def blame(db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], error: Exception) -> UserError:
+def steady(root: Path, ask: Callable[[tuple[Commit, ...]], Answer]) -> Answer:
+    """Asks of the commits that are there; again, where others replaced and removed some of them meanwhile.
+
+    Raises UserError, which names the commit, for a damaged one.
+    """
+    import duckdb
+
+    for _ in range(_TRIES):
+        commits = layout.commits(root)
+        try:
+            return ask(commits)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
+            if commits == layout.commits(root):
+                raise _blame(root, commits, error) from error
+    raise UserError(f"{root}: is changing too fast to be read; try again")
+
+
+def _blame(root: Path, commits: Sequence[Commit], error: Exception) -> UserError:
     """Which file an error of DuckDB comes from."""
     import duckdb
 
-    for one in commits:
-        for table in TABLES:
-            path = _file(root, one, table)
-            fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
-            try:
-                # Everything is read: a damaged block in the middle is not found otherwise.
-                db.execute(f"SELECT count(hash({fields})) FROM read_parquet({database.text(path)})")
-            except duckdb.Error as why:
-                said = database.first_line(why)
-                return UserError(
-                    f"{path}: damaged ({said}); remove {path.parent}, and its inputs are read again"
-                )
+    with database.connect() as db:
+        for one in commits:
+            for table in TABLES:
+                path = _file(root, one, table)
+                fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
+                try:
+                    # Everything is read: a damaged block in the middle is not found otherwise.
+                    db.execute(f"SELECT count(hash({fields})) FROM read_parquet({database.text(path)})")
+                except duckdb.Error as why:
+                    said = database.first_line(why)
+                    return UserError(
+                        f"{path}: damaged ({said}); remove {path.parent}, and its inputs are read again"
+                    )
     return UserError(f"{root}: {database.first_line(error)}")
 
 

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from unkillable.errors import UserError
 from unkillable.fleet import columns, database, layout, merging
 from unkillable.fleet.columns import COLUMNS, KEYS
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
@@ -40,27 +41,35 @@ class Writer:
 
     def add(self, log: Log) -> None:
         """Adds a log.  One without findings whose content is in the store already is a copy of that."""
-        batch = self._open()
-        batch.write(LOGS, columns.log_row(log))
-        for row in columns.finding_rows(log):
-            batch.write(FINDINGS, row)
+        with layout.errors_told(self._root):
+            batch = self._open()
+            batch.write(LOGS, columns.log_row(log))
+            for row in columns.finding_rows(log):
+                batch.write(FINDINGS, row)
         if batch.counts[LOGS] >= self._logs_per_commit:
             self.commit()
 
     def done(self, given: Input) -> None:
         """Says that all logs of an input were added: it need not be read again unless it changes."""
-        self._open().write(INPUTS, columns.input_row(given))
+        with layout.errors_told(self._root):
+            self._open().write(INPUTS, columns.input_row(given))
 
     def commit(self) -> None:
         """Makes what was added part of the store."""
         if self._batch is None:
             return
+        import duckdb
+
         batch, self._batch = self._batch, None
         with batch.files:
             if self._database is None:
                 self._database = database.connect()
             written = time.time_ns()
-            counts = batch.convert(self._database, self._scheme, written)
+            try:
+                counts = batch.convert(self._database, self._scheme, written)
+            except duckdb.Error as error:
+                said = database.first_line(error)
+                raise UserError(f"{self._root}: {said}; nothing of this commit was kept") from error
             about = Commit(
                 layout.new_name(written), written, self._scheme, self._scheme,
                 logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], distinct=True,
