@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from unkillable.fleet import database, layout, views
 from unkillable.fleet.store import Store
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "captures"
@@ -46,8 +47,6 @@ _ALL = "SELECT * EXCLUDE (written) FROM {} ORDER BY ALL"
 
 def rows(store: Store) -> dict[str, list[tuple[object, ...]]]:
     """All that a store says, but for when it was written."""
-    with store.questions() as ask:
-        return {
-            table: list(ask.sql(_ALL.format(table), limit=1_000_000).rows)
-            for table in ("inputs", "logs", "findings")
-        }
+    with database.connect() as db:
+        views.define(db, store.root, layout.commits(store.root), layout.TABLES)
+        return {table: db.execute(_ALL.format(table)).fetchall() for table in layout.TABLES}
