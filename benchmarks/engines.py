@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.watched import watch
+
 SAMPLES = Path(__file__).parent.parent / "tests" / "samples" / "captures"
-MARK = "UNKILLABLE_ENGINE_RUN"
 WORKERS, BATCH = 2, 200
 
 
@@ -124,57 +123,12 @@ def child(engine: str, names: list[str]) -> None:
     next(context, None)
 
 
-def _marked(mark: str) -> Iterator[Path]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes():
-                    yield entry
-            except OSError:
-                continue
-
-
-def _pss(process: Path) -> int:
-    try:
-        for line in (process / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
-
-
-def _ticks(process: Path) -> int:
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-    except OSError:
-        return 0
-
-
 def measure(engine: str, file: Path) -> dict[str, float]:
-    mark = f"{engine}-{os.getpid()}"
-    began = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.engines", "--child", engine, "--names", str(file)],
-        env={**os.environ, MARK: mark},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        most = 0
-        ticks: dict[str, int] = {}
-        while running.poll() is None:
-            alive = list(_marked(mark))
-            most = max(most, sum(map(_pss, alive)))
-            ticks.update({one.name: _ticks(one) for one in alive})
-            time.sleep(0.25)
-        lines = [line for line in running.communicate()[0].splitlines() if line.startswith("{")]
+    command = [sys.executable, "-m", "benchmarks.engines", "--child", engine, "--names", str(file)]
+    seen = watch(command)
+    lines = [line for line in seen.printed.splitlines() if line.startswith("{")]
     found: dict[str, float] = json.loads(lines[-1])
-    return found | {
-        "whole": time.perf_counter() - began,
-        "cpu": sum(ticks.values()) / os.sysconf("SC_CLK_TCK"),
-        "mib": most / 1024,
-    }
+    return found | {"whole": seen.wall, "cpu": seen.cpu, "mib": seen.most()}
 
 
 def main() -> None:
