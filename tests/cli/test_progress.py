@@ -6,8 +6,9 @@ import io
 
 import pytest
 
-from unkillable.cli.progress import Line, Preparing
+from unkillable.cli.progress import Counting, Line, Preparing
 from unkillable.cli.reproduce import _Progress
+from unkillable.fleet.filling import Tally
 
 
 class Terminal(io.StringIO):
@@ -96,3 +97,33 @@ def test_reproduce_shows_files_and_runs_on_the_same_line(monkeypatch: pytest.Mon
         "run 2 of 2: measure  25 %, about 79 s left",
         "",
     ]
+
+
+def test_how_many_logs_how_fast_and_how_long() -> None:
+    counting = Counting(Line(io.StringIO()), lambda: 1000)
+    tally = Tally(inputs=500, unchanged=100, logs=400, files=400, bytes=2_000_000)
+    assert counting.words(tally, 2.0) == "400 logs, 200 logs/s, 1 MB/s"  # no total: not counted yet
+    counting.total = 1000
+    assert (
+        counting.words(tally, 2.0)
+        == "[##########          ] 50 %, about 2 s left: 400 logs, 200 logs/s, 1 MB/s"
+    )
+    counting.total = 400  # files came meanwhile
+    assert counting.words(tally, 2.0) == "400 logs, 200 logs/s, 1 MB/s"
+
+
+def test_counting_is_quiet_at_first_and_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, file = Terminal(), io.StringIO()
+    for stream, patience, words in (
+        (terminal, 60.0, ""),
+        (file, 0.0, ""),
+        (terminal, 0.0, "0 logs, 0 logs/s, 0 MB/s"),
+    ):
+        monkeypatch.setattr(Counting, "PATIENCE", patience)
+        with Counting(Line(stream), lambda: None) as counting:
+            counting.began -= 1.0
+            counting.report(Tally())
+            counting.report(Tally())  # not so often
+        assert stream.getvalue().count("logs/s") == (1 if words else 0)
+        assert words in stream.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")  # nothing of it is left

@@ -9,7 +9,7 @@ import msgspec
 from unkillable.fleet.types import Input, Log
 
 
-class Given(msgspec.Struct, frozen=True):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """Files that are read together."""
 
     inputs: tuple[Input, ...]

@@ -129,6 +129,10 @@ def _files(folder: str, names: list[str]) -> Iterator[Given | Log]:
         together |= {name: members for name, members in joined.items() if len(members) > 1}
     members = {member for group in together.values() for member in group}
     prefix = os.path.join(folder, "") if folder else ""  # noqa: PTH118
+    if not together:
+        for name in names:
+            yield _one(prefix + name)
+        return
     for name in names:
         if name in together:
             yield from _together([prefix + one for one in together[name]])

@@ -76,6 +76,8 @@ def sane(seconds: float | None) -> float | None:
 
 def printable(name: str) -> str:
     """A file's name as text: it need not be UTF-8."""
+    if name.isascii():
+        return name
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -78,7 +78,7 @@ class Log(msgspec.Struct, frozen=True):
     """Why nothing could be read, or what of it could not be."""
 
 
-class Input(msgspec.Struct, frozen=True):
+class Input(msgspec.Struct, frozen=True, gc=False):
     """A file as it lay there when it was read: one that has not changed is not read again."""
 
     name: str

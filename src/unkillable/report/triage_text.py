@@ -39,7 +39,7 @@ def _theirs(text: str) -> str:
 
 
 def _trend(triage: Triage, paint: Style) -> list[str]:
-    if len({one.start for one in triage.trend}) < 2 or not triage.totals.hung:
+    if not triage.totals.hung or not words.spans_days(triage):
         return []
     line = words.sparkline([one.hung for one in triage.trend])
     first, last = words.day(triage.trend[0].start), words.day(triage.trend[-1].end)

@@ -21,6 +21,11 @@ def day(seconds: float | None) -> str:
         return "-"
 
 
+def spans_days(triage: Triage) -> bool:
+    """Whether there is a trend to show: logs of one day have none."""
+    return bool(triage.trend) and day(triage.trend[0].start) != day(triage.trend[-1].end)
+
+
 def sparkline(counts: Sequence[int]) -> str:
     """A column for each count; a blank for none."""
     most = max(counts, default=0)
@@ -48,9 +53,8 @@ def number(count: int) -> str:
 def reading(one: Reading) -> str:
     """What the run read, in a sentence."""
     speed = f", {one.logs / one.seconds:,.0f} a second" if one.seconds > 0 else ""
-    read = (
-        f"read {one.logs:,} logs ({one.bytes / 1e6:,.1f} MB) in {one.seconds:,.1f} s{speed}, in {one.engine}"
-    )
+    logs = f"{one.logs:,} log{'s' if one.logs != 1 else ''}"
+    read = f"read {logs} ({one.bytes / 1e6:,.1f} MB) in {one.seconds:,.1f} s{speed}, in {one.engine}"
     parts = [read if one.logs else "read nothing" if one.inputs else "found no file"]
     if one.unchanged:
         parts.append(f"{one.unchanged:,} unchanged files were not read")

@@ -65,10 +65,10 @@ def render(triage: Triage) -> str:
 
 
 def trend(triage: Triage) -> list[Bar]:
-    """All logs over time, and those that hang; none where they have but one date."""
+    """All logs over time, and those that hang; none where all are of one day."""
     bins = triage.trend
     most = max((one.logs for one in bins), default=0)
-    if not most or bins[0].start == bins[-1].start:
+    if not most or not words.spans_days(triage):
         return []
     step = _WIDTH / len(bins)
     found = []
