@@ -22,7 +22,7 @@ def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
         import duckdb
     except ImportError:
         raise UserError("duckdb is not installed: pip install 'unkillable[fleet]'") from None
-    return duckdb.connect(
+    db = duckdb.connect(
         config={
             "memory_limit": f"{memory_mb or _memory_mb()}MB",
             "threads": len(os.sched_getaffinity(0)),
@@ -33,6 +33,8 @@ def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
             "python_enable_replacements": False,
         }
     )
+    db.execute("SET enable_progress_bar = false")  # it would be printed into what we print
+    return db
 
 
 def export(db: DuckDBPyConnection, query: str, path: Path) -> int:
