@@ -8,7 +8,6 @@ import io
 import os
 import re
 import tarfile
-from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,8 +20,11 @@ from tests.fleet.test_store import filled
 from tests.report.given import HOSTILE
 from tests.web.given import FROZEN, client
 from tests.web.test_diagnosing import HUNG, headline
-from unkillable.fleet.types import Finding, Log, Signature
-from unkillable.klog import Source, find_sources
+from unkillable.fleet.answers import Totals
+from unkillable.fleet.given import Given
+from unkillable.fleet.questions import Questions
+from unkillable.fleet.types import Finding, Input, Log, Signature
+from unkillable.fleet.work import read_logs
 
 CALM = "[    0.000000] Linux version 6.1.0\n[    1.0] systemd[1]: hello\n"
 
@@ -216,6 +218,33 @@ def test_what_is_added_meanwhile_is_shown(tmp_path: Path) -> None:
         assert cells(visitor.get("/signatures").text, "Logs") == ["2"]
 
 
+def test_answers_are_remembered_until_the_store_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    totals = Questions.totals
+
+    def counted(self: Questions) -> Totals:
+        asked.append("totals")
+        return totals(self)
+
+    counted.__name__ = "totals"
+    monkeypatch.setattr(Questions, "totals", counted)
+    filled(tmp_path / "s", [log(1, sign(1))])
+    with client(store=str(tmp_path / "s")) as visitor:
+        at_start = len(asked)
+        for _ in range(3):
+            visitor.get("/signatures")
+        assert len(asked) == at_start + 1
+        filled(tmp_path / "s", [log(2, sign(1))])
+        assert "2 logs of 2 show a hang" in visitor.get("/signatures").text
+        assert len(asked) == at_start + 2
+        for i in range(70):
+            visitor.get(f"/signatures?device={i}")
+        visitor.get("/broken")
+        assert len(asked) == at_start + 2, "what is asked for often stays"
+
+
 def test_a_store_that_breaks_meanwhile(tmp_path: Path) -> None:
     filled(tmp_path / "s", [log(1, sign(1))])
     with client(store=str(tmp_path / "s")) as visitor:
@@ -246,13 +275,10 @@ def test_texts_of_strangers_are_text(tmp_path: Path) -> None:
                 assert char not in answer.text, path
 
 
-def stored(folder: Path, file: Path) -> list[Log]:
-    """What a store keeps of a file, and the store with it."""
-    logs = []
-    for source in find_sources([str(file)]):
-        assert isinstance(source, Source)
-        digest = blake2b(b"".join(source.blocks()), digest_size=16).hexdigest()
-        logs.append(Log(source.name, digest, 9, "d", "r", START, (finding(sign(1)),)))
+def stored(folder: Path, *files: Path) -> list[Log]:
+    """What `triage` keeps of files that are read as one, and the store with it."""
+    inputs = tuple(Input(str(one), one.stat().st_size, one.stat().st_mtime_ns) for one in files)
+    logs = list(read_logs(Given(inputs, tuple(map(str, files)))))
     filled(folder, logs)
     return logs
 
@@ -272,7 +298,7 @@ def test_a_log_is_read_again_where_it_lies(tmp_path: Path) -> None:
         gone = visitor.get(f"/log/{one.content}").text
         assert "the file is not there any more" in gone
     for shown in (page, changed, gone):
-        assert "reclaim-livelock in function_1" in shown
+        assert one.findings[0].signature.title in shown
         assert str(file) in shown
 
 
@@ -288,6 +314,31 @@ def test_a_member_of_an_archive_is_read_again(tmp_path: Path) -> None:
     with client(store=str(tmp_path / "s")) as visitor:
         pages = [visitor.get(f"/log/{one.content}").text for one in logs]
     assert [headline(page) for page in pages] == ["No hang", "I/O stall"]
+
+
+def test_rotated_files_are_read_again_together(tmp_path: Path) -> None:
+    new, old = tmp_path / "kern.log", tmp_path / "kern.log.1"
+    old.write_text(CALM * 40)
+    new.write_text(HUNG)
+    (tmp_path / "kern.log.txt").write_text("something else\n")
+    (one,) = stored(tmp_path / "s", old, new)
+    assert one.name == str(new)
+    with client(store=str(tmp_path / "s")) as visitor:
+        page = visitor.get(f"/log/{one.content}").text
+        assert headline(page) == "I/O stall"
+        old.write_text(CALM)
+        assert "the file has changed since it was read" in visitor.get(f"/log/{one.content}").text
+
+
+def test_what_could_not_be_read_is_not_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    (one,) = stored(tmp_path / "s", file)
+    with client(store=str(tmp_path / "s")) as visitor:
+        assert str(file) in visitor.get("/broken").text
+        page = visitor.get(f"/log/{one.content}").text
+    assert (one.problem or "-") in html.unescape(page)
+    assert "nothing in it that could be read" in page
 
 
 def test_nothing_but_what_the_store_knows_is_opened(tmp_path: Path) -> None:

@@ -70,6 +70,28 @@ def test_a_signal_ends_it_at_once_with_what_it_started(tmp_path: Path, number: i
         assert one.process.stderr.read().strip() == "unkillable: interrupted"
 
 
+def test_a_visitor_who_goes_away_is_not_worked_for(tmp_path: Path) -> None:
+    with serving(tmp_path) as one:
+        with socket.create_connection(("127.0.0.1", one.port)) as reading:
+            data = FROZEN.read_bytes()
+            head = f"POST /api/diagnose HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+            reading.sendall(head.encode() + data)
+            deadline = time.monotonic() + 20
+            while not (children := one.children()):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            while b"unkillable.web.worker" not in Path(f"/proc/{children[0]}/cmdline").read_bytes():
+                time.sleep(0.01)
+            os.kill(children[0], signal.SIGSTOP)  # it would never be ready
+        while one.children() or any(one.folder.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not Path(f"/proc/{children[0]}").exists()
+        assert httpx.get(one.address).status_code == 200
+        one.stop()
+        assert one.process.stderr.read().strip() == "unkillable: interrupted", "no fault is told of it"
+
+
 def slow(port: int, *pieces: bytes, pause: float = 0.2) -> tuple[bytes, float]:
     """Sends pieces one after the other until the server has enough of it; its answer and how long it took."""
     begin = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unkillable.errors import UserError
-from unkillable.fleet import buckets, changes, facts, sql, trends
+from unkillable.fleet import buckets, changes, facts, layout, sql, trends
 from unkillable.fleet.answers import (
     Bin,
     Bucket,
@@ -37,6 +37,10 @@ class Questions:
 
     def close(self) -> None:
         self._reader.close()
+
+    def version(self) -> object:
+        """Equal as long as nobody has written to the store: then the answers are the same."""
+        return layout.commits(self._root)
 
     def stop(self) -> None:
         """Ends the question that another thread waits for, and refuses those to come: both raise UserError."""

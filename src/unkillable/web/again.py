@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 from unkillable.diagnosis import Diagnosis, diagnose
 from unkillable.errors import UserError
-from unkillable.evidence.episodes import split
-from unkillable.evidence.reader import EvidenceReader
-from unkillable.klog import Source, find_sources
-from unkillable.pipeline import best, is_kernel_log
+from unkillable.fleet.name_fields import printable
+from unkillable.fleet.work import Content
+from unkillable.klog import find_sources
+from unkillable.pipeline import best
 
 __all__ = ["read_again"]
 
@@ -44,18 +43,17 @@ def read_again(names: Sequence[str], content: str) -> Diagnosis:
 
 
 def _with_hash(paths: Sequence[str], name: str, content: str) -> Diagnosis | None:
+    """Read and hashed as `triage` does it.  Raises UserError if it is the log, and cannot be read."""
     for source in find_sources(paths):
-        if isinstance(source, Source) and source.name == name and _hash(source) == content:
-            boots = filter(is_kernel_log, EvidenceReader(source).boots())
-            return best([diagnose(episode) for boot in boots for episode in split(boot)])
+        if printable(source.name) != name:
+            continue
+        one = Content(source)
+        found = best([diagnose(evidence) for evidence in one.evidence()])
+        if one.digest() == content:
+            if found is None:
+                raise UserError("; ".join(one.problems) or "no kernel text in it")
+            return found
     return None
-
-
-def _hash(source: Source) -> str:
-    found = blake2b(digest_size=16)
-    for block in source.blocks():
-        found.update(block)
-    return found.hexdigest()
 
 
 def _file(name: str) -> str | None:

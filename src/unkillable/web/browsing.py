@@ -12,19 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from unkillable.fleet.answers import Share
+from unkillable.fleet.answers import Bucket, Share
 from unkillable.fleet.questions import Questions
 from unkillable.web.asking import ROWS, Asked, asked, ordered
 from unkillable.web.limits import Limits
 from unkillable.web.refusal import Refusal
+from unkillable.web.remembering import Remembering
 from unkillable.web.site import Site, json_answer
 from unkillable.web.worker import Answer, Stored
 from unkillable.web.workers import Workers
 
 __all__ = ["Browsing"]
 
-_SIGNATURES = 1000
-"""Causes that are looked through; the order asked for is that of the most frequent ones."""
+_SORTED = 1000
+"""Signatures that are put in another order than that of how frequent they are: the most frequent ones."""
+_NOTHING = "there is nothing in it that could be read"
 _HASH = re.compile("[0-9a-f]{32}")
 _BINS = 24
 _SHARES = 12
@@ -37,6 +39,7 @@ class Browsing:
 
     def __init__(self, site: Site, workers: Workers, limits: Limits, store: Questions) -> None:
         self.site, self.workers, self.limits, self.store = site, workers, limits, store
+        self.ask = Remembering(store.version)
 
     def routes(self) -> list[Route]:
         return [
@@ -50,38 +53,44 @@ class Browsing:
 
     def signatures(self, request: Request) -> Response:
         asks = asked(request)
-        rows = self._buckets(asks)
-        shown = rows[asks.offset : asks.offset + ROWS]
+        rows, more = self._buckets(asks)
         return self.site.page(
             "signatures.html",
             request,
             asks=asks,
-            totals=self.store.totals(),
-            rows=shown,
-            found=len(rows),
-            full=len(rows) == _SIGNATURES,
-            more=len(rows) > asks.offset + ROWS,
-            trends=self.store.trends([one.cause for one in shown], _BINS, asks.release or None),
-            trend=self.store.trend(None, 2 * _BINS, asks.release or None),
-            releases=self.store.releases(),
+            totals=self.ask(self.store.totals),
+            rows=rows,
+            more=more,
+            most=_SORTED,
+            trends=self.ask(self.store.trends, tuple(one.cause for one in rows), _BINS, asks.release or None),
+            trend=self.ask(self.store.trend, None, 2 * _BINS, asks.release or None),
+            releases=self.ask(self.store.releases),
         )
 
     def signature(self, request: Request) -> Response:
         asks, cause = asked(request), request.path_params["cause"]
-        bucket = self.store.signature(cause)
+        bucket = self.ask(self.store.signature, cause)
         if bucket is None:
             raise Refusal(
                 404, "The store has no such signature; another version of the program may have made it."
             )
         rows, more = _paged(
-            self.store.logs(cause, asks.variant or None, asks.release or None, None, ROWS + 1, asks.offset)
+            self.ask(
+                self.store.logs,
+                cause,
+                asks.variant or None,
+                asks.release or None,
+                None,
+                ROWS + 1,
+                asks.offset,
+            )
         )
         return self.site.page(
             "signature.html",
             request,
             asks=asks,
             one=bucket,
-            trend=self.store.trend(cause, 2 * _BINS, asks.release or None),
+            trend=self.ask(self.store.trend, cause, 2 * _BINS, asks.release or None),
             shares=[
                 (name, sorted(rows[:_SHARES], key=_natural, reverse=True), len(rows) - _SHARES)
                 for name, rows in (("Release", bucket.per_release), ("Kernel", bucket.per_kernel), ("Architecture", bucket.per_arch))
@@ -98,7 +107,10 @@ class Browsing:
         if not rows:
             raise Refusal(404, "The store has no such log; it may have been removed as too old.")
         names = list(dict.fromkeys(row.name for row in rows))
-        answer = await self._read_again(names, rows[0].content)
+        known = any(row.kind for row in rows)
+        answer = (
+            await self._read_again(names, rows[0].content, request) if known else Answer(problem=_NOTHING)
+        )
         return self.site.page(
             "log.html",
             request,
@@ -110,45 +122,47 @@ class Browsing:
             body=Markup(answer.body) if answer.body else None,  # noqa: S704  made by our own templates
         )
 
-    async def _read_again(self, names: Sequence[str], content: str) -> Answer:
+    async def _read_again(self, names: Sequence[str], content: str, request: Request) -> Answer:
         """The log as it lies there now; what is read is what the store names, and only if it is what the store knows."""
         async with self.workers.place():
             stored = Stored(tuple(names[:_EXAMPLES]), content)
-            return await self.workers.run(self.limits.job(stored=stored))
+            return await self.workers.run(self.limits.job(stored=stored), request)
 
     def compare(self, request: Request) -> Response:
         asks = asked(request)
-        releases = self.store.releases()
+        releases = self.ask(self.store.releases)
         if not asks.before and not asks.after and len(releases) > 1:
             asks = msgspec.structs.replace(asks, before=releases[1].name, after=releases[0].name)
         both = asks.before and asks.after
-        changes = self.store.compare(asks.before, asks.after) if both else []
+        changes = self.ask(self.store.compare, asks.before, asks.after) if both else []
         return self.site.page("compare.html", request, asks=asks, releases=releases, changes=changes)
 
     def broken(self, request: Request) -> Response:
         asks = asked(request)
-        rows, more = _paged(self.store.problems(ROWS + 1, asks.offset))
+        rows, more = _paged(self.ask(self.store.problems, ROWS + 1, asks.offset))
         return self.site.page(
-            "broken.html", request, asks=asks, totals=self.store.totals(), rows=rows, more=more
+            "broken.html", request, asks=asks, totals=self.ask(self.store.totals), rows=rows, more=more
         )
 
     def api(self, request: Request) -> Response:
         asks = asked(request)
-        rows = self._buckets(asks)
+        rows, more = self._buckets(asks)
         return json_answer(
             {
                 "schema": "unkillable.signatures/1",
-                "totals": self.store.totals(),
-                "signatures": rows[asks.offset : asks.offset + ROWS],
-                "more": len(rows) > asks.offset + ROWS,
+                "totals": self.ask(self.store.totals),
+                "signatures": rows,
+                "more": more,
             }
         )
 
-    def _buckets(self, asks: Asked) -> Any:
-        found = self.store.signatures(
-            asks.begin, asks.end, asks.release or None, asks.device or None, _SIGNATURES, 0
-        )
-        return ordered(found, asks.sort)
+    def _buckets(self, asks: Asked) -> tuple[list[Bucket], bool]:
+        """One page of signatures, and whether there is another."""
+        given = asks.begin, asks.end, asks.release or None, asks.device or None
+        if asks.sort == "count":  # as the store has them
+            return _paged(self.ask(self.store.signatures, *given, ROWS + 1, asks.offset))
+        found = ordered(self.ask(self.store.signatures, *given, _SORTED, 0), asks.sort)
+        return _paged(found[asks.offset :])
 
 
 def _natural(one: Share) -> list[tuple[int, str]]:

@@ -58,7 +58,7 @@ class Diagnosing:
             with tempfile.TemporaryDirectory(prefix="unkillable-serve-") as folder:
                 upload = await receive(request, self.limits, Path(folder))
                 job = self.limits.job(folder=folder, names=upload.names, answer=upload.answer)
-                answer = await self.workers.run(job)
+                answer = await self.workers.run(job, request)
         if answer.problem is not None:
             raise Refusal(422, sentence(answer.problem))
         return upload, answer

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
+from starlette.requests import Request
 
 from unkillable.web.limits import Limits
 from unkillable.web.refusal import Refusal
@@ -20,6 +21,7 @@ __all__ = ["Workers"]
 
 _PIECE = 1 << 16
 _BUSY = "Several logs are being read already: try again in a minute."
+_UNWANTED = "The visitor has gone away."
 _LATE = "Reading it took more than {} s: use `unkillable diagnose`, which has no such limit."
 _GONE = "Reading it ended without an answer: too much time or memory was needed. Try a smaller part of it."
 
@@ -43,8 +45,23 @@ class Workers:
         finally:
             self._inside -= 1
 
-    async def run(self, job: Job) -> Answer:
-        """The job, done by a process of its own once it is its turn.  Raises Refusal where it ends without an answer."""
+    async def run(self, job: Job, request: Request) -> Answer:
+        """The job, done by a process of its own once it is its turn, unless the visitor goes away meanwhile.
+
+        Raises Refusal where it ends without an answer.
+        """
+        work, gone = asyncio.ensure_future(self._run(job)), asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise Refusal(400, _UNWANTED)
+        finally:
+            work.cancel()
+            gone.cancel()
+            await asyncio.wait((work, gone))
+
+    async def _run(self, job: Job) -> Answer:
         async with self._free:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-B", "-m", "unkillable.web.worker",
@@ -78,6 +95,12 @@ class Workers:
         if await process.wait():
             return None
         return msgspec.msgpack.decode(data, type=Answer)
+
+
+async def _gone(request: Request) -> None:
+    """Waits until the visitor has closed the connection; the request's body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _stop(process: Process) -> None:

@@ -1,0 +1,92 @@
+"""How fast `unkillable serve` answers from a large store: `python -m benchmarks.pages [LOGS]`, for docs/performance.md.
+
+The store is that of `benchmarks.store`, whose logs are made up.  For each page the best and the median of the rounds in wall time, as a
+browser on this machine waits for it, and the server's processor time of the median round, which says more on a busy machine.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.store import LOGS, write
+from unkillable.fleet.store import Store
+
+ROUNDS = 7
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def spent(pid: int) -> float:
+    """Seconds of processors that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def measure(pid: int, port: int, name: str, path: str) -> None:
+    rounds = []
+    for _ in range(ROUNDS):
+        begin, used = time.perf_counter(), spent(pid)
+        status, body = get(port, path)
+        rounds.append((time.perf_counter() - begin, spent(pid) - used))
+        assert status == 200, (path, status)  # noqa: S101
+    wall = [one[0] for one in rounds]
+    processor = statistics.median(one[1] for one in rounds)
+    print(
+        f"{name:34} best {min(wall):6.3f} s  median {statistics.median(wall):6.3f} s  "
+        f"{processor:6.3f} s of the processors  {len(body) >> 10:4} KiB",
+        flush=True,
+    )
+
+
+def main() -> int:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else LOGS
+    with tempfile.TemporaryDirectory(prefix="unkillable-") as folder:
+        path = str(Path(folder) / "store")
+        write(Store.open(path, create=True), count)
+        begin = time.perf_counter()
+        with subprocess.Popen(
+            [sys.executable, "-m", "unkillable", "serve", "--port", "0", "--store", path],
+            stdout=subprocess.PIPE, text=True,
+        ) as server:  # fmt: skip
+            try:
+                assert server.stdout is not None  # noqa: S101
+                port = int(server.stdout.readline().split("/")[2].rpartition(":")[2])
+                print(f"started, with the store opened: {time.perf_counter() - begin:.1f} s")
+                found = json.loads(get(port, "/api/signatures")[1])["signatures"]
+                cause, variant = found[0]["cause"], found[0]["variants"][0]["id"]
+                for name, address in (
+                    ("signatures", "/signatures"),
+                    ("signatures of a release", "/signatures?release=fw-3.0"),
+                    ("signatures of a device", "/signatures?device=device-00007"),
+                    ("signatures of a month", "/signatures?since=2024-02-01&until=2024-02-29"),
+                    ("one signature", f"/signature/{cause}"),
+                    ("... one of its variants", f"/signature/{cause}?variant={variant}"),
+                    ("... its logs, page 100", f"/signature/{cause}?page=100"),
+                    ("two releases", "/compare?before=fw-1.0&after=fw-2.0"),
+                    ("broken logs", "/broken"),
+                    ("start page", "/"),
+                ):
+                    measure(server.pid, port, name, address)
+            finally:
+                server.kill()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
