@@ -143,7 +143,14 @@ def test_inputs_that_have_not_changed_and_contents_that_are_known(tmp_path: Path
     changed = msgspec.structs.replace(source(two), changed=5)
     new = Input("new\udcff.log", 1, 2)
     assert store.unchanged([source(one), changed, new]) == {one.name}
-    assert store.known([one.content, content("other")]) == {one.content}
+    other = content("other")
+    assert store.known([one.content, other]) == {one.content}
+    assert store.known([]) == set()
+    with Store.open(str(tmp_path / "s")).writer() as writer:
+        writer.add(msgspec.structs.replace(log(3), content=other))
+    assert store.known([one.content, other]) == {one.content, other}
+    store.compact()
+    assert store.known([other, content("third"), one.content]) == {one.content, other}
     with store.writer() as writer:
         writer.done(changed)
         writer.done(new)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,17 +22,16 @@ FROM logs AS l LEFT JOIN findings AS f ON l.content = f.content
 
 def export(store: Store, path: str) -> int:
     """Writes a row for each log and episode; the file is written whole or not at all.  Returns how many rows there are."""
-    import duckdb
-
     target = Path(path)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
         aside = Path(place, "rows.parquet")
         with database.connect() as db:
-            views.define(db, store.root, layout.commits(store.root))
-            try:
-                rows = database.export(db, _ROWS, aside)
-            except duckdb.Error as error:
-                raise UserError(f"--export {path}: {database.first_line(error)}") from None
+
+            def write(commits: Sequence[layout.Commit]) -> int:
+                views.define(db, store.root, commits)
+                return database.export(db, _ROWS, aside)
+
+            rows = views.steady(store.root, write)
         try:
             umask = os.umask(0)
             os.umask(umask)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-
-import msgspec
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout, merging, views
 from unkillable.fleet.columns import plain
-from unkillable.fleet.layout import FINDINGS, INPUTS
+from unkillable.fleet.contents import Contents
+from unkillable.fleet.layout import INPUTS
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.signature import SCHEME
 from unkillable.fleet.types import Input
-from unkillable.fleet.writer import LOGS_PER_COMMIT, Writer
+from unkillable.fleet.writer import LOGS_PER_COMMIT, Rows, Writer
 
 
 class Store:
@@ -23,6 +22,7 @@ class Store:
     def __init__(self, root: Path, scheme: int) -> None:
         self.root = root
         self._scheme = scheme
+        self._contents: Contents | None = None
 
     @staticmethod
     def open(path: str, create: bool = False, scheme: int = SCHEME) -> Store:
@@ -49,28 +49,32 @@ class Store:
 
     def unchanged(self, inputs: Sequence[Input]) -> set[str]:
         """Names of those inputs that were read already as they are, by this scheme of signatures."""
-        rows = (
-            {"i": i, "name": plain(one.name), "size": one.size, "changed": one.changed}
-            for i, one in enumerate(inputs)
-        )
+        if not inputs:
+            return set()
         kinds = {"i": "INTEGER", "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT"}
-        query = (
-            "SELECT i FROM given ANTI JOIN all_inputs AS past ON given.name = past.name AND given.size = past.size "
-            f"AND given.changed = past.changed AND past.scheme = {self._scheme}"
-        )
-        changed = self._ask(INPUTS, rows, kinds, query)
+        # By way of a file, as that is what DuckDB reads fastest.
+        with layout.aside(self.root) as folder, database.connect() as db:
+            with Rows(folder / "given.rows") as rows:
+                for i, one in enumerate(inputs):
+                    rows.write({"i": i, "name": plain(one.name), "size": one.size, "changed": one.changed})
+            given = database.read_rows(folder / "given.rows", kinds)
+
+            def ask(commits: tuple[layout.Commit, ...]) -> list[tuple[int]]:
+                views.raw(db, self.root, commits, (INPUTS,))
+                return db.execute(
+                    f"""SELECT i FROM {given} AS given ANTI JOIN all_inputs AS past ON given.name = past.name
+                    AND given.size = past.size AND given.changed = past.changed AND past.scheme = $scheme""",
+                    {"scheme": self._scheme},
+                ).fetchall()
+
+            changed = {row[0] for row in views.steady(self.root, ask)}
         return {one.name for i, one in enumerate(inputs) if i not in changed}
 
     def known(self, contents: Collection[str]) -> set[str]:
         """Those of the content hashes whose findings are in the store already, of this scheme of signatures."""
-        listed = list(contents)
-        rows = ({"i": i, "content": one} for i, one in enumerate(listed))
-        query = (
-            "SELECT i FROM given SEMI JOIN all_findings AS past ON given.content = past.content "
-            f"AND past.scheme = {self._scheme}"
-        )
-        found = self._ask(FINDINGS, rows, {"i": "INTEGER", "content": "UUID"}, query)
-        return {listed[i] for i in found}
+        if self._contents is None:
+            self._contents = Contents(self.root, self._scheme)
+        return self._contents.among(list(contents))
 
     def questions(self) -> Questions:
         """What can be asked; it answers from the commits of now and of later."""
@@ -91,27 +95,3 @@ class Store:
                 views.steady(self.root, lambda commits: merging.merge(self.root, commits))
             merging.tidy(self.root)
         layout.sweep(self.root)
-
-    def _ask(
-        self, table: str, rows: Iterable[dict[str, object]], kinds: dict[str, str], query: str
-    ) -> set[int]:
-        """The rows of `given` that a query finds: by way of a file, as that is what DuckDB reads fastest."""
-        encode = msgspec.json.Encoder().encode_into
-        with layout.aside(self.root) as folder, database.connect() as db:
-            path = folder / "given.rows"
-            with path.open("wb") as file:
-                buffer = bytearray()
-                for row in rows:
-                    encode(row, buffer, len(buffer))
-                    buffer += b"\n"
-                    if len(buffer) > 1 << 20:
-                        file.write(buffer)
-                        buffer.clear()
-                file.write(buffer)
-            db.execute(f"CREATE VIEW given AS SELECT * FROM {database.read_rows(path, kinds)}")
-
-            def ask(commits: tuple[layout.Commit, ...]) -> set[int]:
-                views.raw(db, self.root, commits, (table,))
-                return {int(row[0]) for row in db.execute(query).fetchall()}
-
-            return views.steady(self.root, ask)

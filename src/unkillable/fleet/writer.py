@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -43,16 +43,16 @@ class Writer:
         """Adds a log.  One without findings whose content is in the store already is a copy of that."""
         with layout.errors_told(self._root):
             batch = self._open()
-            batch.write(LOGS, columns.log_row(log))
+            batch.rows[LOGS].write(columns.log_row(log))
             for row in columns.finding_rows(log):
-                batch.write(FINDINGS, row)
-        if batch.counts[LOGS] >= self._logs_per_commit:
+                batch.rows[FINDINGS].write(row)
+        if batch.rows[LOGS].count >= self._logs_per_commit:
             self.commit()
 
     def done(self, given: Input) -> None:
         """Says that all logs of an input were added: it need not be read again unless it changes."""
         with layout.errors_told(self._root):
-            self._open().write(INPUTS, columns.input_row(given))
+            self._open().rows[INPUTS].write(columns.input_row(given))
 
     def commit(self) -> None:
         """Makes what was added part of the store."""
@@ -104,40 +104,57 @@ class Writer:
         return self._batch
 
 
+class Rows:
+    """A file with a JSON object in each line, written in large pieces."""
+
+    def __init__(self, path: Path) -> None:
+        self.count = 0
+        self._file = path.open("wb")
+        self._buffer = bytearray()
+        self._encode = msgspec.json.Encoder().encode_into
+
+    def write(self, row: dict[str, object]) -> None:
+        self._encode(row, self._buffer, len(self._buffer))
+        self._buffer += b"\n"
+        self.count += 1
+        if len(self._buffer) >= _SPOOL:
+            self._file.write(self._buffer)
+            self._buffer.clear()
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def close(self) -> None:
+        """Writes what is left; once more does nothing."""
+        if not self._file.closed:
+            with self._file:
+                self._file.write(self._buffer)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class _Batch:
     """The rows of one commit, aside."""
 
     def __init__(self, root: Path) -> None:
         self.files = ExitStack()
         self.folder = self.files.enter_context(layout.aside(root))
-        self.counts = dict.fromkeys(TABLES, 0)
-        self._buffers = {table: bytearray() for table in TABLES}
-        self._spools: dict[str, IO[bytes]] = {
-            table: self.files.enter_context((self.folder / f"{table}.rows").open("wb")) for table in TABLES
-        }
-        self._encode = msgspec.json.Encoder().encode_into
-
-    def write(self, table: str, row: dict[str, object]) -> None:
-        buffer = self._buffers[table]
-        self._encode(row, buffer, len(buffer))
-        buffer += b"\n"
-        self.counts[table] += 1
-        if len(buffer) >= _SPOOL:
-            self._spools[table].write(buffer)
-            buffer.clear()
+        self.rows = {table: self.files.enter_context(Rows(self._path(table))) for table in TABLES}
 
     def convert(self, db: DuckDBPyConnection, scheme: int, written: int) -> dict[str, int]:
         """Makes the rows Parquet files, each thing once; returns how many there are."""
         counts = {}
-        for table, spool in self._spools.items():
-            spool.write(self._buffers[table])
-            spool.close()
-            rows = self.folder / f"{table}.rows"
+        for table, rows in self.rows.items():
+            rows.close()
             given = {name: kind for name, kind in COLUMNS[table].items() if name not in ("scheme", "written")}
             source = (
                 f"SELECT DISTINCT ON ({KEYS[table]}) *, {scheme}::INTEGER AS scheme, {written}::BIGINT AS written "
-                f"FROM {database.read_rows(rows, given)}"
+                f"FROM {database.read_rows(self._path(table), given)}"
             )
             counts[table] = database.export(db, source, self.folder / f"{table}.parquet")
-            rows.unlink()
+            self._path(table).unlink()
         return counts
+
+    def _path(self, table: str) -> Path:
+        return self.folder / f"{table}.rows"
