@@ -138,6 +138,24 @@ def rates(
     return both / grouped if grouped else 1.0, both / same if same else 1.0, same
 
 
+def mean(cases: Iterable[Case], way: str) -> tuple[float, float, int]:
+    """The same with every cause counting alike, however frequent; the number of causes with pairs."""
+    hangs = list(cases)
+    precisions, recalls = [], []
+    for label in {one.label for one in hangs}:
+        mine = Counter(one.groups[way] for one in hangs if one.label == label)
+        groups = mine.keys() - {None}
+        whole = sum(mine.values())
+        all_of = Counter(one.groups[way] for one in hangs if one.groups[way] in groups)
+        if whole < 2:
+            continue
+        same = sum(comb(mine[group], 2) for group in groups)
+        shared = sum(mine[group] * (all_of[group] - mine[group]) for group in groups)
+        recalls.append(same / comb(whole, 2))
+        precisions.append(same / (same + shared) if same + shared else 1.0)
+    return sum(precisions) / len(precisions), sum(recalls) / len(recalls), len(recalls)
+
+
 def confusion(cases: Iterable[Case]) -> list[tuple[str, str, int, str]]:
     """Label, title, number of logs, an example: of all but the most frequent signature of each label, and of shared ones."""
     table: dict[str, Counter[tuple[str | None, str]]] = defaultdict(Counter)
@@ -192,6 +210,13 @@ def report(title: str, cases: list[Case]) -> dict[str, Any]:
         precision, recall, pairs = rates(hangs, way, apart)
         figures[f"{way}, {which}"] = {"precision": precision, "recall": recall, "pairs": pairs}
         print(f"| {way} | {which}: {pairs:,} | {precision:.3f} | {recall:.3f} |")
+    for way in ("signature", "verdict alone", "first frame below the scheduler"):
+        precision, recall, causes = mean(hangs, way)
+        figures[f"{way}, mean of causes"] = {"precision": precision, "recall": recall, "causes": causes}
+        print(f"| {way} | mean of {causes} causes | {precision:.3f} | {recall:.3f} |")
+    for one in quiet:
+        if one.title:
+            print(f"* without a hang: {one.title}; {one.name}")
     for label, name, count, example in confusion(hangs):
         print(f"* {count} of {label}: {name}; e.g. {example}")
     return figures

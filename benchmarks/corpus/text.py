@@ -35,7 +35,7 @@ _TASK = re.compile(
     rb"^(?P<oldcomm>\S+)(?P<oldfill> +)(?:\[\d\] )?[DRSTZ] \[?[0-9a-f]{8,16}\]?(?: [0-9a-f]{8})? +\d+ +(?P<oldpid>\d+)|"
     rb"(?<=[ \d]0 )(?P<last>[a-z]\S*)$|(?<=-1000 )(?P<lastsafe>[a-z]\S*)$"
 )
-_ADDRESS = re.compile(rb"(?<![0-9a-fx:+/.-])(?:[0-9a-f]{16}|(?=\d*[a-f])[0-9a-f]{8})(?![0-9a-f.kK-])")
+_ADDRESS = re.compile(rb"(?<![0-9a-fx+/.-])(?:[0-9a-f]{16}|(?=\d*[a-f])[0-9a-f]{8})(?![0-9a-f.kK-])")
 _COMMS = (
     "comm",
     "reaped",
