@@ -239,3 +239,43 @@ def changed(diagnosis: Diagnosis, rng: random.Random, pids: int, later: float) -
         ),
         first_line=diagnosis.first_line + 100,
     )
+
+
+def test_a_function_that_takes_a_lock_names_it(read):
+    """rtnl_lock(), inlined into one waiter and called by another."""
+
+    def task(pid, *frames):
+        lines = [
+            f"INFO: task app:{pid} blocked for more than 120 seconds.",
+            f"task:app state:D stack:0 pid:{pid} ppid:2 flags:0x4000",
+        ]
+        lines += ["Call Trace:", " <TASK>", *(f" {frame}+0x10/0x20" for frame in frames), " </TASK>"]
+        return [f"[  123.00000{number % 10}] {line}" for number, line in enumerate(lines)]
+
+    sleep = ("__schedule", "schedule", "schedule_preempt_disabled", "__mutex_lock.constprop.0")
+    work = task(
+        55,
+        *sleep,
+        "rtnl_lock",
+        "linkwatch_event",
+        "process_one_work",
+        "worker_thread",
+        "kthread",
+        "ret_from_fork",
+    )
+    call = task(
+        77,
+        *sleep,
+        "rtnetlink_rcv_msg",
+        "netlink_rcv_skb",
+        "netlink_sendmsg",
+        "__x64_sys_sendmsg",
+        "do_syscall_64",
+    )
+    more = [line.replace("77", "78") for line in call]
+    found = [
+        signature(read("\n".join(log).encode() + b"\n"))
+        for log in (work, work + call, call + work, work + call + more)
+    ]
+    assert {one.title for one in found} == {"lock-contention: tasks wait for a mutex in rtnl_lock"}
+    assert len({one.cause for one in found}) == 1

@@ -41,7 +41,7 @@ def lock(diagnosis: Diagnosis) -> Chain:
         if one.role in ("waits", "holds-and-waits")
     ]
     stuck = [one for one in asleep if one.killable is not True] or asleep
-    locked = [one for one in stuck if _is_lock(one)]
+    locked = [one for one in stuck if is_lock(one.resource)]
     groups: Counter[tuple[str, str]] = Counter()
     for one in locked or stuck:
         groups[_group(one)] += 1 + (one.blocked_for is not None)
@@ -56,7 +56,7 @@ def lock(diagnosis: Diagnosis) -> Chain:
 
 def _group(waiter: Waiter) -> tuple[str, str]:
     """A lock may be waited for in many places; what is no lock is told apart by the place."""
-    return waiter.resource or "", "" if _is_lock(waiter) else place(waiter) or ""
+    return waiter.resource or "", "" if is_lock(waiter.resource) else place(waiter) or ""
 
 
 def _named(diagnosis: Diagnosis) -> dict[int | None, str]:
@@ -75,8 +75,9 @@ def _named(diagnosis: Diagnosis) -> dict[int | None, str]:
     return found
 
 
-def _is_lock(waiter: Waiter) -> bool:
-    row = load().resource(waiter.resource)
+def is_lock(resource: str | None) -> bool:
+    """Whether it is something that a task holds."""
+    row = load().resource(resource)
     return row is not None and row.kind in ("lock", "cache-entry")
 
 
@@ -120,7 +121,7 @@ def _likely(stuck: Sequence[Waiter], members: Sequence[Waiter]) -> tuple[str, ..
     others = {
         name
         for one in stuck
-        if not _is_lock(one)
+        if not is_lock(one.resource)
         and one.killable is False
         and (name := place(one)) is not None
         and part_of(name) in parts

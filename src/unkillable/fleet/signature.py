@@ -195,7 +195,9 @@ def _locked(diagnosis: Diagnosis) -> Found:
     """A lock: where its holder sleeps, or where it is waited for."""
     chain = chains.lock(diagnosis)
     members, resource = chain.waiters, chain.resource
-    place = most(map(chains.place, members)) or ""
+    places = [place for place in map(chains.place, members) if place]
+    # `rtnl_lock` names the lock, whoever else has it inlined.
+    place = most(place for place in places if place.endswith("_lock")) or most(places) or ""
     kind = "lock-contention"
     if resource == "percpu-rwsem" and any(canonical(one.primitive or "") == FREEZE for one in members):
         return Found(Cause(kind, resource, FREEZE), "writers wait for a frozen file system", members, FREEZE)
@@ -208,18 +210,12 @@ def _locked(diagnosis: Diagnosis) -> Found:
             members,
             detail=(f"waited for in {place}",),
         )
+    text = f"for {words.thing(resource)} in {place or 'an unknown function'}"
+    if chains.is_lock(resource):
+        return Found(Cause(kind, wait, place), f"tasks wait {text}", members)
     by = _by(members)
-    who = (
-        "a kernel thread waits"
-        if by
-        else "tasks wait"
-        if _kind_of(resource) in ("lock", "cache-entry")
-        else "a program waits"
-    )
     return Found(
-        Cause(kind, wait, place, by),
-        f"{who} for {words.thing(resource)} in {place or 'an unknown function'}",
-        members,
+        Cause(kind, wait, place, by), f"{'a kernel thread' if by else 'a program'} waits {text}", members
     )
 
 
