@@ -56,7 +56,6 @@ def test_a_writer_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.Monkey
     step = 0
     while True:
         step += 1
-        print(step, flush=True)
         path = tmp_path / str(step)
         status = run(killed.killed_at, step, path)
         if status == 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -295,3 +296,27 @@ def test_a_question_that_is_stopped(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="nobody waits"):
             ask.totals()
         timer.join()
+
+
+def test_odd_names_times_and_numbers_are_kept(tmp_path: Path) -> None:
+    odd = [
+        msgspec.structs.replace(log(1, sign(1)), name="a\0b\n\x1b[31m", problem="\udcff\0", seen=math.nan),
+        msgspec.structs.replace(log(2, sign(1)), name="\udcff.log", device="\ud800", seen=1e18),
+        msgspec.structs.replace(log(3, sign(1)), name="ü" * 3000, release="☃", seen=-5.0, size=2**64),
+        msgspec.structs.replace(
+            log(4, sign(1)), findings=(msgspec.structs.replace(finding(sign(1)), line=2**40),)
+        ),
+    ]
+    store = filled(tmp_path / "s", odd)
+    late = Input("late", 1, 2**63 + 5)
+    with store.writer() as writer:
+        writer.done(late)
+    assert store.unchanged([late]) == {"late"}
+    assert store.unchanged([msgspec.structs.replace(late, changed=2**63 + 6)]) == set()
+    assert store.unchanged([source(one) for one in odd]) == {one.name for one in odd}
+    with store.questions() as ask:
+        assert {row.name: row.seen for row in ask.logs()} == {
+            "a\0b\n\x1b[31m": 0.0, "\\xff.log": 0.0, "ü" * 3000: 0.0, odd[3].name: odd[3].seen,
+        }  # fmt: skip
+        assert ask.logs(limit=1)[0].line == 2**40
+        assert sum(part.logs for part in ask.trend(bins=3)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
@@ -20,8 +21,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "content": "UUID", "episode": "INTEGER", "cause": "VARCHAR", "variant": "VARCHAR", "title": "VARCHAR",
         "variant_title": "VARCHAR", "kind": "VARCHAR", "wait": "VARCHAR", "site": "VARCHAR",
         "entered_by": "VARCHAR", "holders": "VARCHAR[]", "memory": "VARCHAR", "confidence": "VARCHAR",
-        "summary": "VARCHAR", "kernel": "VARCHAR", "arch": "VARCHAR", "first_line": "INTEGER",
-        "last_line": "INTEGER", "line": "INTEGER", "quote": "VARCHAR",
+        "summary": "VARCHAR", "kernel": "VARCHAR", "arch": "VARCHAR", "first_line": "BIGINT",
+        "last_line": "BIGINT", "line": "BIGINT", "quote": "VARCHAR",
         "shown": "BOOLEAN", "new_cause": "BOOLEAN", "new_variant": "BOOLEAN",
         "scheme": "INTEGER", "written": "BIGINT",
     },
@@ -30,18 +31,24 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 `shown` is the finding that stands for its log, the first that hung or else the first; the `new_` ones say that no earlier
 finding of the log has the same cause or variant.  With them logs are counted without looking for those that are there twice."""
+_LARGEST = 2**63 - 1
+_EARLIEST = 946_684_800.0
+"""The year 2000; kernels that print what we read are younger."""
+_DAY = 86_400.0
 KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content, episode"}
 """What there is one row for."""
 
 
 def input_row(given: Input) -> dict[str, object]:
-    return {"name": plain(given.name), "size": given.size, "changed": given.changed, "logs": given.logs}
+    return {
+        "name": plain(given.name), "size": fitting(given.size), "changed": fitting(given.changed), "logs": given.logs,
+    }  # fmt: skip
 
 
 def log_row(log: Log) -> dict[str, object]:
     return {
-        "name": plain(log.name), "content": log.content, "size": log.size, "device": plain(log.device),
-        "release": plain(log.release), "seen": log.seen, "problem": log.problem and plain(log.problem),
+        "name": plain(log.name), "content": log.content, "size": fitting(log.size), "device": plain(log.device),
+        "release": plain(log.release), "seen": plausible(log.seen), "problem": log.problem and plain(log.problem),
     }  # fmt: skip
 
 
@@ -52,15 +59,15 @@ def finding_rows(log: Log) -> Iterator[dict[str, object]]:
         row: dict[str, object] = {
             "content": log.content, "episode": finding.episode, "kind": finding.kind,
             "confidence": finding.confidence, "summary": plain(finding.summary),
-            "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch,
+            "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch and plain(finding.arch),
             "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
             "quote": plain(finding.quote), "shown": i == shown,
         }  # fmt: skip
         if (sign := finding.signature) is not None:
             row |= {
                 "cause": sign.cause, "variant": sign.variant, "title": plain(sign.title),
-                "variant_title": plain(sign.variant_title), "wait": sign.wait,
-                "site": sign.site and plain(sign.site), "entered_by": sign.entered_by,
+                "variant_title": plain(sign.variant_title), "wait": sign.wait and plain(sign.wait),
+                "site": sign.site and plain(sign.site), "entered_by": sign.entered_by and plain(sign.entered_by),
                 "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
                 "new_cause": sign.cause not in seen, "new_variant": sign.variant not in seen,
             }  # fmt: skip
@@ -72,4 +79,21 @@ def plain(text: str) -> str:
     """The text as UTF-8 can have it: bytes of a file's name that are none are written `\\xff`."""
     if text.isascii():
         return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "backslashreplace")
+
+
+def fitting(number: int) -> int:
+    """The number as 63 bits can have it: the time of a file that is said to be of the year 2300 is still told from others."""
+    return number & _LARGEST
+
+
+def plausible(seen: float) -> float:
+    """The time, or 0, unknown, for one from before this could be, or after now: a clock that was not set.
+
+    One log of 1970 would stretch every trend, and be pruned first.
+    """
+    return seen if _EARLIEST <= seen <= time.time() + _DAY else 0.0

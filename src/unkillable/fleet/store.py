@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout, merging, views
-from unkillable.fleet.columns import plain
+from unkillable.fleet.columns import COLUMNS, input_row
 from unkillable.fleet.contents import Contents
 from unkillable.fleet.layout import INPUTS
 from unkillable.fleet.questions import Questions
@@ -51,12 +51,12 @@ class Store:
         """Names of those inputs that were read already as they are, by this scheme of signatures."""
         if not inputs:
             return set()
-        kinds = {"i": "INTEGER", "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT"}
+        kinds = {"i": "INTEGER", **COLUMNS[INPUTS]}
         # By way of a file, as that is what DuckDB reads fastest.
         with layout.aside(self.root) as folder, database.connect() as db:
             with Rows(folder / "given.rows") as rows:
                 for i, one in enumerate(inputs):
-                    rows.write({"i": i, "name": plain(one.name), "size": one.size, "changed": one.changed})
+                    rows.write({"i": i, **input_row(one)})
             given = database.read_rows(folder / "given.rows", kinds)
 
             def ask(commits: tuple[layout.Commit, ...]) -> list[tuple[int]]:
