@@ -14,6 +14,7 @@ from benchmarks.corpus.labels import captures, reports
 from benchmarks.corpus.text import FRAMINGS
 from unkillable.diagnosis import KINDS, Diagnosis, judge
 from unkillable.diagnosis.types import Verdict
+from unkillable.errors import UserError
 from unkillable.fleet.signature import SCHEME, signature
 from unkillable.fleet.types import Signature
 from unkillable.pipeline import inspect
@@ -279,3 +280,35 @@ def test_a_function_that_takes_a_lock_names_it(read):
     ]
     assert {one.title for one in found} == {"lock-contention: tasks wait for a mutex in rtnl_lock"}
     assert len({one.cause for one in found}) == 1
+
+
+def test_a_holder_in_reclaim_is_one_place(read):
+    """Which function of reclaim a dump catches is chance."""
+    diagnosis = read(LOGS["own-7.3-lockdep-mutex-held"].log)
+    found = set()
+    for stack in (("shrink_lruvec", "try_to_free_pages"), ("reclaim_throttle", "shrink_node"), ()):
+        waiters = [
+            msgspec.structs.replace(one, role="reclaims", stack=stack) if one.function == "lab_hold" else one
+            for one in diagnosis.waiters
+        ]
+        found.add(signature(msgspec.structs.replace(diagnosis, waiters=tuple(waiters))).cause)
+    assert len(found) == 1
+    assert found != {signature(diagnosis).cause}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(PARTS), st.randoms(use_true_random=False), st.floats(0.02, 0.9))
+def test_whatever_is_left_of_a_log(read, part, rng, lost):
+    """Lines missing anywhere: a signature or none, never an error, and always words for a table."""
+    text = corpus.filled(*part, "console", True).print(
+        rng, b"box", 10**9, corpus.wall(1_770_000_000, FRAMINGS[0])
+    )
+    lines = [line for line in text.splitlines(keepends=True) if rng.random() > lost]
+    try:
+        found = signature(read(b"".join(lines)))
+    except UserError:
+        return  # nothing is left that could be read
+    if found is not None:
+        assert len(found.title) < 200
+        assert found.title.isascii()
+        assert "None" not in found.title + found.variant_title

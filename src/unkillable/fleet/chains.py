@@ -15,6 +15,9 @@ _LONGEST = 8
 """Holders of a chain; a longer one is a cycle that was not seen as one."""
 
 
+RECLAIM = "reclaim"
+
+
 class Chain(msgspec.Struct, frozen=True):
     """The tasks that wait for a lock, and who holds it."""
 
@@ -25,7 +28,10 @@ class Chain(msgspec.Struct, frozen=True):
 
 
 def place(waiter: Waiter) -> str | None:
-    """Where a task waits; None where its stack lost the part that tells."""
+    """Where a task waits; None where its stack lost the part that tells.  Reclaim is one place: which of its functions is caught
+    is chance."""
+    if waiter.role == "reclaims":
+        return RECLAIM
     return site(waiter.stack or (waiter.function or "",)) or None
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from unkillable.diagnosis.types import Diagnosis, Waiter
 from unkillable.fleet import chains, words
-from unkillable.fleet.names import canonical, family, family_of
+from unkillable.fleet.names import canonical, family, family_of, site
 from unkillable.fleet.types import Signature
 from unkillable.waits.catalogue import load
 
@@ -240,7 +240,7 @@ def _victim(diagnosis: Diagnosis) -> Found:
     waiting = [one for one in diagnosis.waiters if last is not None and one.pid == last.pid]
     if not waiting and last is None:
         waiting = [one for one in diagnosis.waiters if one.killable is False]
-    place = most(map(chains.place, waiting)) or (last and last.waits_in) or ""
+    place = most(map(chains.place, waiting)) or site((last.waits_in or "",) if last else ()) or ""
     mine = tuple(one for one in waiting if chains.place(one) == place)
     resource = most(one.resource for one in mine)
     holders = chains.behind(diagnosis, mine)
