@@ -1,8 +1,8 @@
 """How fast `unkillable serve` answers from a large store: `python -m benchmarks.pages [LOGS]`, for docs/performance.md.
 
-The store is that of `benchmarks.store`, whose logs are made up.  For each page the wall time, as a browser on this machine waits for it, of the
-first time, with what the server used of the processors, which says more on a busy machine; and the median of the times after it, which the server
-answers from memory until the store changes.
+The store is that of `benchmarks.store`, whose logs are made up.  For each page the wall time, as a browser on this machine waits
+for it, of the first time, with what the server used of the processors, which says more on a busy machine; and the median of the
+times after it, which the server answers from memory until the store changes.
 """
 
 from __future__ import annotations
