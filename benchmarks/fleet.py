@@ -4,7 +4,7 @@
     python -m benchmarks.fleet --logs 1M --folder /tmp/fleet      keeps the corpus there, and uses it when it is there already
 
 The corpus is that of `python -m benchmarks.corpus`, made of parts of real logs.  Three runs: with one process, with one for each
-processor, and the latter again with 1 % of new logs.  Memory is that of all processes.
+processor, and as the command chooses again with 1 % of new logs.  Memory is that of all processes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ def make(folder: Path, logs: int, seed: int, bundles: bool) -> None:
     )  # fmt: skip
 
 
-def triage(store: Path, workers: int, names: list[str]) -> tuple[Watched, dict[str, Any]]:
-    """A run, and its document."""
+def triage(store: Path, workers: int | None, names: list[str]) -> tuple[Watched, dict[str, Any]]:
+    """A run, and its document; without a number of workers the command chooses."""
     command = [sys.executable, "-m", "unkillable", "triage", "--store", str(store), "--format", "json"]
-    seen = watch([*command, "--workers", str(workers), "--name-fields", FIELDS, *names])
+    if workers is not None:
+        command += ["--workers", str(workers)]
+    seen = watch([*command, "--name-fields", FIELDS, *names])
     found: dict[str, Any] = json.loads(seen.printed)
     return seen, found
 
@@ -88,7 +90,7 @@ def main() -> None:
         store = Path(place, "store")
         full = triage(store, given.workers, names)
         print(row(f"{given.workers} processes", *full), flush=True)
-        again = triage(store, given.workers, [*names, f"{place}/new/{what}"])
+        again = triage(store, None, [*names, f"{place}/new/{what}"])
         print(row("again, 1 % new", *again), flush=True)
         if one is not None:
             print(f"\n{given.workers} processes: {one[0].wall / full[0].wall:.2f} times as fast as one")
