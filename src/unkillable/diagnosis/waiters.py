@@ -101,7 +101,7 @@ _HARMLESS = frozenset(
 )
 
 
-_SCHEDULER = frozenset({"__schedule", "schedule"})
+_SCHEDULER = frozenset({"__schedule", "__switch_to", "schedule"})
 """Where a task that is runnable, with nothing else on its stack, was preempted: that is no wait."""
 
 
