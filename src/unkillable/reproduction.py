@@ -62,6 +62,7 @@ def reproduce(
     look: bool = True,
     early: bool = False,
     dump: bool = False,
+    record: bool = False,
     vmlinux: Path | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
@@ -71,10 +72,12 @@ def reproduce(
     look the guest's memory is written to a file; with `vmlinux`, the kernel with debug symbols, that is diagnosed too.
     """
     program(find(setup.arch))  # nothing is fetched for an emulator that is missing
-    prepared = prepare(setup, dumpable=dump, progress=partial(progress, None) if progress else silent)
+    prepared = prepare(
+        setup, dumpable=dump or record, progress=partial(progress, None) if progress else silent
+    )
     where = logs or new_directory()
     found = asyncio.run(
-        _reproduce(prepared, runs, where, Mode(look=look, disturb=early, dump=dump), progress)
+        _reproduce(prepared, runs, where, Mode(look=look, disturb=early, dump=dump, record=record), progress)
     )
     if vmlinux is None:
         return found

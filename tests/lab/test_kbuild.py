@@ -180,6 +180,9 @@ def test_the_fragments_of_the_lab_hold_what_its_guest_needs() -> None:
 def test_a_fragment_says_what_tinyconfig_would_leave_wrong() -> None:
     arm = kbuild.fragment("minimal-arm.config")
     assert arm["THUMB2_KERNEL"] == "n", "from tinyconfig's Cortex-M"
+    assert arm["COMPAT_32BIT_TIME"] == "y", (
+        "without it glibc of Debian 12 and musl before 1.2 have no clock_nanosleep and no futex"
+    )
     for name, recipe in kbuild.RECIPES.items():
         if recipe.image.endswith("zImage"):  # and bzImage: arm64's Image is not compressed
             assert kbuild.fragment(recipe.fragment)["KERNEL_GZIP"] == "y", name

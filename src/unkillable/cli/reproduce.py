@@ -126,6 +126,18 @@ _SETUP = Setup()
     help="With --vmcore: the kernel with debug symbols; diagnose the dump too (needs drgn).",
 )
 @click.option("--keep", metavar="DIR", help="Where logs stay; in the cache otherwise.")
+@click.option(
+    "--record",
+    metavar="DIR",
+    help="Keep logs there and record the run, so that it can be replayed (x86_64).",
+)
+@click.option("--replay", metavar="DIR", help="Run the recording in DIR again, exactly; nothing is measured.")
+@click.option(
+    "--until",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="With --replay: hold the guest at that second of its clock, for diagnose --qmp or gdb.",
+)
 @output_options(
     full="Text: every kill and exit, and QEMU's command line.",
     exit_code="Exit with 1 unless every run survived.",
@@ -137,6 +149,13 @@ def command(**given: Any) -> None:
     image is started once a second, as a user's shell would start a program; a watcher that needs neither disk nor memory
     notes when it is answered, who is killed, and how long each victim takes to die.
     """
+    if given["replay"]:
+        from unkillable.cli.replaying import replay
+
+        replay(given)
+        return
+    if given["until"]:
+        raise UserError("--until belongs to --replay")
     if given["vmlinux"] and not given["dump"]:
         raise UserError("--vmlinux belongs to --vmcore")
     if given["vmlinux"] and not Path(given["vmlinux"]).is_file():
@@ -144,7 +163,10 @@ def command(**given: Any) -> None:
     if given["dump"] and not given["look"]:
         raise UserError("--vmcore is a way to look, and cannot go with --no-look")
     setup = _setup(given)
-    keep = Path(given["keep"]) if given["keep"] else None
+    if given["record"]:
+        setup = _recorded(given, setup)
+    kept = given["record"] or given["keep"]
+    keep = Path(kept) if kept else None
     if keep is not None:
         _make(keep)
     check_targets(given["output"], given["html"], str(keep / "reproduction.json") if keep else None)
@@ -157,9 +179,10 @@ def command(**given: Any) -> None:
             setup,
             given["runs"],
             keep,
-            look=given["look"],
+            look=given["look"] and not given["record"],
             early=given["look_early"],
             dump=given["dump"],
+            record=bool(given["record"]),
             vmlinux=Path(given["vmlinux"]) if given["vmlinux"] else None,
             progress=progress.report,
         )
@@ -176,6 +199,28 @@ def command(**given: Any) -> None:
         raise click.exceptions.Exit(1)
     if all(run.outcome in ("boot-failed", "harness-failed") for run in found.runs):
         raise UserError(_worthless(found))
+
+
+_NOT_RECORDED = {
+    "keep": "--keep: it names the directory itself",
+    "look_early": "--look-early: nobody types at its console; look at a replay",
+    "dump": "--vmcore: look at a replay",
+}
+"""Options that make no sense with --record."""
+
+
+def _recorded(given: dict[str, Any], setup: Setup) -> Setup:
+    """The setup with what a recording needs; an error for what it cannot go with."""
+    from unkillable.lab.recording import fitting
+
+    for option, why in _NOT_RECORDED.items():
+        if given[option]:
+            raise UserError(f"--record cannot go with {why}")
+    if given["runs"] != 1:
+        raise UserError("--record is for one run")
+    if (given["cpus"] or 1) != 1:
+        raise UserError("--record: a machine of one processor is recorded; leave --cpus out")
+    return fitting(setup)
 
 
 def _worthless(found: Reproduction) -> str:

@@ -30,6 +30,9 @@ _STARTS = 20.0
 class Machine:
     """Use as an asynchronous context: whatever happens inside, the process is gone afterwards."""
 
+    patience = 5.0
+    """Seconds that QEMU may take to end after `quit`."""
+
     def __init__(self, argv: tuple[str, ...], files: Files) -> None:
         self.argv = argv
         self.files = files
@@ -73,11 +76,7 @@ class Machine:
             client = await self._connected(QMPClient, ConnectError)
             self._qmp = client
             self._tasks.append(asyncio.create_task(self._events(client)))
-            for path in (self.files.watch, self.files.console):
-                await self._opened(path)
-            self._watch = await asyncio.open_unix_connection(str(self.files.watch), limit=LINE)
-            self._console = await asyncio.open_unix_connection(str(self.files.console))
-            self._tasks.append(asyncio.create_task(self._record(self._console[0])))
+            await self._ports()
             await client.execute("cont")
         except (
             ConnectError,
@@ -86,6 +85,14 @@ class Machine:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), _STARTS)
             raise UserError(f"QEMU did not start: {self.complaint() or error}") from error
+
+    async def _ports(self) -> None:
+        """Connects the watcher's port and the console."""
+        for path in (self.files.watch, self.files.console):
+            await self._opened(path)
+        self._watch = await asyncio.open_unix_connection(str(self.files.watch), limit=LINE)
+        self._console = await asyncio.open_unix_connection(str(self.files.console))
+        self._tasks.append(asyncio.create_task(self._record(self._console[0])))
 
     async def _connected(self, make: type[QMPClient], refused: type[ConnectError]) -> QMPClient:
         """A connection to QMP.  The socket's file is there before QEMU listens (bind, then listen), on a busy host long
@@ -124,6 +131,11 @@ class Machine:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.returncode is None
+
+    async def ends(self) -> None:
+        """Waits until QEMU has ended by itself."""
+        if self.process is not None:
+            await self.process.wait()
 
     def complaint(self) -> str:
         """What QEMU wrote to its standard error: its last line."""
@@ -228,7 +240,7 @@ class Machine:
                 await asyncio.wait_for(self._qmp.execute("quit"), 3)
         if self.process is not None:
             try:
-                await asyncio.wait_for(self.process.wait(), 5)
+                await asyncio.wait_for(self.process.wait(), self.patience)
             except TimeoutError:
                 with suppress(ProcessLookupError):
                     self.process.send_signal(signal.SIGKILL)

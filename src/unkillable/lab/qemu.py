@@ -71,6 +71,31 @@ class Files(msgspec.Struct, frozen=True):
         return self.logs / "qemu.txt"
 
 
+class Tape(msgspec.Struct, frozen=True):
+    """A run that is recorded so that it can be run again exactly, or one that is run again (docs/dev/replay.md)."""
+
+    mode: str
+    """`record` or `replay`."""
+    folder: Path
+    """Where it and what the guest wrote stay."""
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "tape.bin"
+
+    def wrote(self, port: str) -> Path:
+        """What the guest wrote to a port (`con`, `watch`) while it was recorded, or replayed."""
+        return self.folder / _WROTE[self.mode, port]
+
+
+_WROTE = {
+    ("record", "con"): "console.log",
+    ("record", "watch"): "recorded.jsonl",
+    ("replay", "con"): "replayed.log",
+    ("replay", "watch"): "replayed.jsonl",
+}
+
+
 def program(arch: Arch) -> str:
     """Path of the emulator."""
     path = shutil.which(f"qemu-system-{arch.qemu}")
@@ -87,25 +112,33 @@ def version(path: str) -> str:
 
 
 def arguments(
-    prepared: Prepared, files: Files, accelerator: str, *, loglevel: int = BOOT, extra: tuple[str, ...] = ()
+    prepared: Prepared,
+    files: Files,
+    accelerator: str,
+    *,
+    loglevel: int = BOOT,
+    extra: tuple[str, ...] = (),
+    tape: Tape | None = None,
 ) -> tuple[str, ...]:
     """The argument vector for one run."""
     setup = prepared.setup
     arch, emulator = find(setup.arch), setup.emulator
-    kernel_args = (f"console={arch.console}", f"loglevel={loglevel}", *_ARGS, *setup.kernel_args)
+    own = (*setup.kernel_args, *(("nokaslr",) if tape else ()))  # gdb then finds what vmlinux names
+    kernel_args = (f"console={arch.console}", f"loglevel={loglevel}", *_ARGS, *own)
     return (
-        program(arch), *machine(arch, accelerator), *_clock(emulator, accelerator),
+        program(arch), *machine(arch, accelerator), *_clock(emulator, accelerator, tape),
         "-smp", str(emulator.cpus), "-m", str(emulator.memory_mib),
         "-nodefaults", "-no-user-config", "-display", "none", "-nic", "none", "-no-reboot",
         # A guest's image is not trusted: QEMU itself may start nothing and gain nothing.
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-S",  # not a word is lost: the guest starts once somebody reads its ports
-        "-chardev", _socket("con", files.console), "-serial", "chardev:con",
-        "-chardev", _socket("watch", files.watch), *arch.port,
+        *(() if tape else ("-S",)),  # not a word is lost: the guest starts once somebody reads its ports
+        "-chardev", _port("con", files.console, tape), "-serial", "chardev:con",
+        "-chardev", _port("watch", files.watch, tape), *arch.port,
         "-qmp", f"unix:{escape(files.qmp)},server=on,wait=off",
         "-kernel", prepared.kernel_image, "-initrd", prepared.initramfs,
-        *(_disk(arch, prepared.disk, emulator) if prepared.disk else ()),
+        *(_disk(arch, prepared.disk, emulator, tape) if prepared.disk else ()),
         "-append", " ".join(kernel_args),
+        *(DUMPABLE if tape else ()),  # a replay is held to be looked at
         *extra,
     )  # fmt: skip
 
@@ -118,12 +151,23 @@ def machine(arch: Arch, accelerator: str) -> tuple[str, ...]:
     return (*arch.machine[:at], "-cpu", "host", *arch.machine[at + 2 :])
 
 
-def _clock(emulator: Emulator, accelerator: str) -> tuple[str, ...]:
+def _clock(emulator: Emulator, accelerator: str, tape: Tape | None) -> tuple[str, ...]:
     if accelerator == "kvm":
         return ("-accel", "kvm")
     if emulator.icount_shift is not None:  # deterministic time needs one thread for all processors
-        return ("-accel", "tcg,thread=single", "-icount", f"shift={emulator.icount_shift},sleep=on")
+        replay = f",rr={tape.mode},rrfile={escape(tape.file)}" if tape else ""
+        return ("-accel", "tcg,thread=single", "-icount", f"shift={emulator.icount_shift},sleep=on{replay}")
     return ("-accel", "tcg,thread=multi")
+
+
+def _port(ident: str, path: Path, tape: Tape | None) -> str:
+    if tape is None:
+        return _socket(ident, path)
+    log = f"logfile={escape(tape.wrote(ident))}"
+    # A socket that is not read at once refuses bytes, which are sent again at a moment that no tape knows; a pipe has room.
+    if tape.mode == "record" and ident == "watch":
+        return f"pipe,id={ident},path={escape(path)},{log}"
+    return f"null,id={ident},{log}"
 
 
 def _socket(ident: str, path: Path) -> str:
@@ -131,14 +175,19 @@ def _socket(ident: str, path: Path) -> str:
     return f"socket,id={ident},path={escape(path)},server=on,wait=off"
 
 
-def _disk(arch: Arch, image: str, emulator: Emulator) -> tuple[str, ...]:
+def _disk(arch: Arch, image: str, emulator: Emulator, tape: Tape | None) -> tuple[str, ...]:
     limits = ""
     if emulator.disk_mib_s:
         limits += f",throttling.bps-read={int(emulator.disk_mib_s * 1048576)}"
     if emulator.disk_iops:
         limits += f",throttling.iops-read={emulator.disk_iops}"
     drive = f"if=none,id=root,format=raw,readonly=on,file={escape(Path(image))}{limits}"
-    return ("-drive", drive, "-device", f"{arch.disk},drive=root")
+    if tape is None:
+        return ("-drive", drive, "-device", f"{arch.disk},drive=root")
+    below = drive.replace("id=root,", "id=root-image,", 1)
+    drive = "driver=blkreplay,if=none,image=root-image,id=root,readonly=on"
+    # ioeventfd: the main loop would take a request at a moment that is not recorded.
+    return ("-drive", below, "-drive", drive, "-device", f"{arch.disk},drive=root,ioeventfd=off")
 
 
 def escape(path: Path) -> str:

@@ -17,15 +17,16 @@ from pathlib import Path
 import msgspec
 
 from unkillable.errors import UserError
-from unkillable.lab import hosts, outcome
+from unkillable.lab import hosts, outcome, recording
 from unkillable.lab.arch import find
 from unkillable.lab.consoles import squashfs_errors
 from unkillable.lab.machine import LOG, Machine
 from unkillable.lab.observe import Observed, Stall, stalls
 from unkillable.lab.outcome import Activity, Facts
 from unkillable.lab.progress import Progress, silent
-from unkillable.lab.qemu import BOOT, DUMPABLE, LOUD, QUIET, Files, arguments, program, version
+from unkillable.lab.qemu import BOOT, DUMPABLE, LOUD, QUIET, Files, Tape, arguments, program, version
 from unkillable.lab.setup import Prepared
+from unkillable.lab.taped import Recorder
 from unkillable.lab.types import Run
 
 PERIOD = 1.0
@@ -55,6 +56,8 @@ class Mode(msgspec.Struct, frozen=True):
     """Look at every stall as it happens: the figures do not count (Run.looked)."""
     dump: bool = False
     """Before the look, write the guest's memory to a file; QEMU stops the guest and its clock meanwhile."""
+    record: bool = False
+    """Record it, so that it can be replayed: instructions are counted, and nobody looks."""
     records: bool = True
     """Fetch the kernel's ring buffer after the measurement, where the watcher still answers."""
 
@@ -63,6 +66,7 @@ async def run(
     prepared: Prepared, accelerator: str, logs: Path, mode: Mode, progress: Progress = silent
 ) -> Run:
     """Boots a virtual machine once.  `logs` is where the console and the watcher's lines stay."""
+    tape = Tape("record", logs) if mode.record else None
     arch = find(prepared.setup.arch)
     with tempfile.TemporaryDirectory(prefix="unkillable-") as sockets:
         files = Files(Path(sockets), logs)
@@ -72,12 +76,13 @@ async def run(
             accelerator,
             loglevel=LOUD if mode.disturb else BOOT,
             extra=DUMPABLE if mode.dump else (),
+            tape=tape,
         )
         session = _Session(prepared, files, mode, progress)
         began, used = time.monotonic(), _own_cpu()
         interrupted = False
         try:
-            async with Machine(argv, files) as machine:
+            async with (Recorder if tape else Machine)(argv, files) as machine:
                 await session.go(machine)
         except asyncio.CancelledError:
             interrupted = True
@@ -88,11 +93,11 @@ async def run(
             if interrupted:
                 with suppress(OSError):
                     (logs / "interrupted").touch()
+    emulator = version(program(arch))
+    if tape:
+        recording.save(tape, prepared, emulator, session.seen.now)
     return msgspec.structs.replace(
-        session.result(),
-        command_line=argv,
-        accelerator=accelerator,
-        emulator=version(program(arch)),
+        session.result(), command_line=argv, accelerator=accelerator, emulator=emulator
     )
 
 
