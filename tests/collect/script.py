@@ -17,9 +17,10 @@ SHELLS = {
     "busybox": (("busybox", "sh"), "busybox"),
     "toybox": (("dash",), "toybox"),
     "bash": (("bash", "--posix"), None),
+    "mksh": (("mksh",), "toybox"),
 }
 """Name: the shell, and whose `sed`, `grep` ... come first."""
-TOOLS = "cat cp df dmesg grep id ls mkdir rm sed sleep tail tr uname wc zcat".split()
+TOOLS = "cat cp df dmesg grep id ls mkdir mkfifo rm sed sleep tail tr uname wc zcat".split()
 
 
 class Device:
@@ -46,7 +47,9 @@ class Device:
                 (self.path / tool).symlink_to(str(shutil.which(str(box))))
 
     def command(self, *words: str) -> list[str]:
-        return [*self.argv, str(self.script), *words, "--dir", str(self.ram)]
+        """A command of the script.  A copied tree is the same at a second look: so there is none unless it is asked for."""
+        once = ("--again", "0") if words[0] == "now" and "--again" not in words else ()
+        return [*self.argv, str(self.script), words[0], *once, *words[1:], "--dir", str(self.ram)]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -96,13 +96,57 @@ def test_the_bundle_shows_what_the_tree_shows(device: Device) -> None:
     assert [one for one in seen.problems if one.failed] == []
 
 
-def test_tasks_in_d_come_first(dash: Device) -> None:
+def test_tasks_in_d_and_r_come_first(dash: Device) -> None:
     dash.now()
     order = [name.split("/")[1] for name in members(dash.bundle) if name.endswith("/stat")]
     states = [(dash.root / "proc" / pid / "stat").read_text().rpartition(") ")[2][0] for pid in order]
     assert states[0] == "D"
-    assert "D" not in "".join(states).lstrip("D")
+    assert not {"D", "R"} & set("".join(states).lstrip("DR"))
     assert len(set(order)) == len(order)
+
+
+def test_who_is_stuck_is_looked_at_twice(device: Device) -> None:
+    """The uptime of a copied tree stands still, so a second is waited for."""
+    device.now()
+    once = {one.pid: one.seen for one in inspect([str(device.bundle)]).waiters}
+    device.put("proc/300/stat", "300 (asleep) S 1 300 300 0 -1 0\n")
+    device.now("--again", "1")
+    found = members(device.bundle)
+    twice = {
+        name.split("/")[2] for name in found if name.startswith("again/proc/") and name.endswith("/stack")
+    }
+    assert "122" in twice
+    assert "300" not in twice
+    assert found["again/proc/122/stack"] == found["proc/122/stack"]
+    assert {"again/proc/meminfo", "again/proc/uptime"} <= set(found)
+    order = list(found)
+    assert order.index("again/proc/122/stack") < order.index("proc/300/stat") < order.index("dmesg")
+    seen = inspect([str(device.bundle)])
+    assert {one.pid: one.seen for one in seen.waiters}[122] == once[122] + 1
+
+
+def test_kernel_threads_without_work_are_told_in_short(device: Device) -> None:
+    for pid, state, parent in ((301, "I", 2), (302, "D", 2), (303, "S", 1)):
+        device.put(f"proc/{pid}/stat", f"{pid} (one) {state} {parent} 0 0 0 -1 69238880\n")
+        device.put(f"proc/{pid}/stack", "[<0>] worker_thread+0x1/0x2\n")
+    device.now()
+    stacks = {name.split("/")[1] for name in members(device.bundle) if name.endswith("/stack")}
+    assert {"302", "303"} <= stacks
+    assert "301" not in stacks
+
+
+def test_a_second_look_that_does_not_answer_costs_only_itself(device: Device) -> None:
+    """The first look takes the pipe's only line, the second waits for ever."""
+    (device.root / "proc/122/wchan").unlink()
+    pipe = device.root / "proc/122/wchan"
+    os.mkfifo(pipe)
+    writer = subprocess.Popen(["sh", "-c", f"printf squashfs_cache_get >{pipe}"])
+    said = device.now("--again", "1", "--patience", "1")
+    assert writer.wait(10) == 0
+    assert "did not answer, left out: again 122" in said
+    found = members(device.bundle)
+    assert found["proc/122/wchan"] == b"squashfs_cache_get"
+    assert {"again/proc/122/stat", "proc/1/stat", "proc/mounts"} <= set(found)
 
 
 def test_threads(device: Device) -> None:

@@ -5,7 +5,11 @@ step() { # PHASE ITEM: whether it is to be done; a worker that takes over begins
 		[ "$resume" != "$1 $2" ] || resume=''
 		return 1
 	fi
-	{ printf '%s\n' "$1 $2 $used" >"$work/at"; } 2>/dev/null || :
+	at "$1 $2 $used"
+}
+
+at() { # WHERE: written over what was there, for a new page of memory would call the OOM killer and end what is to be seen
+	{ printf '%-60s\n' "$1" 1<>"$work/at"; } 2>/dev/null || :
 }
 
 system() {
@@ -24,45 +28,94 @@ system() {
 
 task() { # DIRECTORY below /proc, FILES: of the task whose stat is in $text
 	at=$1
-	put "proc/$at/stat" "$text"
+	put "${under}proc/$at/stat" "$text"
 	for name in $2; do
 		slurp "$root/proc/$at/$name" 2>/dev/null
-		[ "$name $text" = 'wchan 0' ] || put "proc/$at/$name" "$text"
+		[ "$name $text" = 'wchan 0' ] || put "${under}proc/$at/$name" "$text"
 	done
 }
 
-state() { # of the stat in $text: its letter in $letter.  The name before it may hold anything
+state() { # of the stat in $text: its letter in $letter, the parent's pid in $parent.  The name before them may hold anything
 	letter=${text##*') '}
+	parent=${letter#* }
+	parent=${parent%%' '*}
 	letter=${letter%%' '*}
 }
 
-process() { # PID, whether those in D are wanted: its tasks that are, of which $seen remembers the first
+more() { # of a task below /proc, by the stat in $text: what else is read of it, in $files.  In a freeze each file takes long
+	files='status wchan stack'
+	case $letter$parent in
+	[DR]*) files="$files syscall" ;;
+	[SI]2) files='' ;; # a kernel thread without work
+	esac
+	case $1 in */*) ;; *) [ "$parent" = 2 ] || files="$files oom_score_adj oom_score" ;; esac
+}
+
+process() { # PID, whether only those in D or R are wanted: its tasks; $seen remembers those that were
 	for place in "$root/proc/$1/task"/*; do
-		tid=${place##*/}
-		at_task=$1/task/$tid files='status wchan stack'
-		if [ "$tid" = "$1" ] || [ "$tid" = '*' ]; then
-			tid=$1 at_task=$1 files='status wchan stack oom_score oom_score_adj'
-		fi
-		case " $seen" in *" $tid "*) continue ;; esac
+		at_task=$1/task/${place##*/}
+		case ${place##*/} in "$1" | '*') at_task=$1 ;; esac
+		case " $seen" in *" $at_task "*) continue ;; esac
 		slurp "$root/proc/$at_task/stat" 2>/dev/null
 		[ -n "$text" ] || continue
 		state
 		case $2$letter in
-		yesD) seen="$seen$tid " ;;
+		yes[DR]) seen="$seen$at_task " ;;
 		yes*) continue ;;
 		esac
-		[ "$letter" != D ] || files="$files syscall"
+		more "$at_task"
 		task "$at_task" "$files"
 	done
 }
 
-tasks() { # those in D first: the room may not last
-	for urgent in yes no; do
-		for pid in $pids; do
-			step "tasks-$urgent" "$pid" || continue
-			process "$pid" "$urgent"
-		done
+list() { # sets $pids.  One that did not answer is among them, else the worker that takes over would not find where to go on
+	pids=''
+	for place in "$root"/proc/[0-9]*; do pids="$pids ${place##*/}"; done
+	case $resume in
+	tasks-* | cmdline*) case "$pids " in *" ${resume##* } "*) ;; *) pids=" ${resume##* }$pids" ;; esac ;;
+	esac
+}
+
+tasks() { # WHETHER only those that sleep uninterruptibly, and those that run and so may be looking for memory
+	for pid in $pids; do
+		step "tasks-$1" "$pid" || continue
+		process "$pid" "$1"
 	done
+}
+
+seconds() { # since boot, in $seconds
+	slurp "$root/proc/uptime" 2>/dev/null
+	seconds=${text%%.*}
+	case $seconds in '' | *[!0-9]*) seconds=0 ;; esac
+}
+
+again() { # a second look at the same, $apart seconds after the first: who is still in the same place does not just pass
+	case $resume in again*) resume='' apart=0 ;; esac # what did not answer then would not now
+	twice=$seen
+	[ -z "$taken_over" ] || twice=$pids
+	if [ "$apart" = 0 ] || [ -z "$twice" ]; then return 0; fi
+	if step again memory; then
+		seconds
+		left=$((begun + apart + 1 - seconds)) # both are rounded down
+		while [ "$left" -gt 0 ]; do
+			pause 1
+			left=$((left - 1))
+		done
+		for name in uptime meminfo vmstat zoneinfo pressure/memory pressure/io pressure/cpu; do
+			slurp "$root/proc/$name" 2>/dev/null
+			put "again/proc/$name" "$text"
+		done
+	fi
+	under=again/
+	for place in $twice; do
+		step again "$place" || continue
+		slurp "$root/proc/$place/stat" 2>/dev/null
+		[ -n "$text" ] || continue
+		state
+		case $letter in [DR]) more "$place" ;; *) continue ;; esac
+		task "$place" "$files"
+	done
+	under=''
 }
 
 # shellcheck disable=SC2086  # $tool is a command with its arguments, or nothing
@@ -104,10 +157,40 @@ log() {
 	if [ -z "$root" ]; then run dmesg; else run cat "$root/dmesg"; fi
 }
 
+rehearse() { # all that needs no other program, of this process, for nothing: memory that it takes now it need not ask for later
+	list
+	system
+	process $$ no
+	process $$ yes
+	used=0 left_out=0 seen=''
+	at ''
+} 3>/dev/null
+
+dumps() { # of the kernel's, asked for by --sysrq
+	while [ -n "$keys" ]; do
+		behind=${keys#?}
+		{ printf '%s' "${keys%"$behind"}" >"$root/proc/sysrq-trigger"; } 2>/dev/null || say 'sysrq: not permitted'
+		keys=$behind
+	done
+}
+
 worker() {
 	trap - USR1
+	if [ "$wait" = yes ]; then
+		rehearse
+		say 'ready; a line on standard input begins'
+		read -r _ <&4 || :
+		[ ! -p "$work/begin" ] || : >"$work/begin"
+	fi
+	dumps
+	taken_over=$resume
+	list
 	system
-	tasks
+	seconds
+	begun=$seconds
+	tasks yes
+	again
+	tasks no
 	with_tools
 	limit=$((limit + NOTES))
 	[ "$left_out" = 0 ] || notes="${notes}members left out, more than --max-kib: $left_out$nl"
@@ -117,27 +200,45 @@ worker() {
 }
 
 watch() { # PID of a worker: kills it once it has been at the same step for too long, and tells when even that is in vain
-	trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
+	sleeper='' was=''
+	if [ -p "$work/begin" ]; then
+		pause 1 # as in rehearse
+		read -r was <"$work/at" || :
+		read -r _ <"$work/begin"
+	fi
+	trap '[ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null; exit 0' TERM
 	was='' rounds=0
 	while :; do
 		pause "$patience"
 		is=''
-		{ IFS= read -r is <"$work/at"; } 2>/dev/null || :
+		{ read -r is <"$work/at"; } 2>/dev/null || :
 		if [ -z "$is" ] || [ "$is" != "$was" ]; then
 			was=$is rounds=0
 			continue
 		fi
 		rounds=$((rounds + 1))
-		case $is in tools* | cmdline*) [ "$rounds" -lt 6 ] || break ;; *) break ;; esac # programs start slowly
+		case $is in tools* | cmdline* | 'again memory'*) [ "$rounds" -lt 6 ] || break ;; *) break ;; esac # programs start slowly
 	done
 	kill -9 "$1" 2>/dev/null
 	pause 1
 	kill -USR1 $$
 }
 
-pause() {
+pause() { # SECONDS, if it can be without starting a program: nobody ever writes to that pipe
+	if [ "$timed" = yes ]; then
+		# shellcheck disable=SC3045  # find_timer has asked
+		read -r -t "$1" _ <>"$work/never" || :
+		return 0
+	fi
 	# shellcheck disable=SC2086  # as in run, but a child of its own that can be killed
-	$tool sleep "$1" >/dev/null 2>&1 &
+	$tool sleep "$1" >/dev/null 2>&1 3>&- &
 	sleeper=$!
 	wait "$sleeper"
+}
+
+find_timer() { # sets $timed: whether the shell itself can wait for a while
+	timed=no
+	# shellcheck disable=SC3045  # not of POSIX; busybox, toybox, mksh and bash have it
+	(read -r -t 1 _) </dev/null >/dev/null 2>&1
+	[ $? != 1 ] || ! run mkfifo "$work/never" || timed=yes
 }

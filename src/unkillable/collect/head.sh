@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a device must have before it hangs, and what it shows while it does.  Made by `unkillable collect`; GPL-2.0-or-later.
-# For busybox ash, dash and what behaves like them; of other programs: cat cp dmesg grep id ls mkdir rm sed sleep tail tr uname wc zcat.
+# For busybox ash, dash and what behaves like them; of other programs: cat cp dmesg grep id ls mkdir mkfifo rm sed sleep tail tr uname wc zcat.
 #
 # A box that hangs for want of memory cannot start programs from its root file system.  Hence everything that can be is read and
 # written by the shell itself, the tar archive included, and what needs another program comes last: if it never ends, the
@@ -39,6 +39,7 @@ collect.sh now [OPTION]...     during a hang: one tar archive for `unkillable di
     --sysrq KEYS               first let the kernel print these dumps: some of d l m t w
     --cmdline                  also the arguments of processes, which may hold secrets
     --patience SECONDS         give up a file that does not answer for so long (5)
+    --again SECONDS            look a second time at who sleeps uninterruptibly, so long after the first (10; 0: do not)
     --wait                     prepare, and begin with the next line of standard input
 collect.sh disarm              take back what arm did
 All: --dir DIR, a directory in RAM; --root DIR, take DIR/proc and DIR/sys for /proc and /sys.

@@ -2,7 +2,7 @@
 
 verb=${1:-help}
 [ $# = 0 ] || shift
-dir='' root='' output='' max_kib='' keys='' arguments=no patience=5 wait=no tool=''
+dir='' root='' output='' max_kib='' keys='' arguments=no patience=5 apart=10 wait=no tool=''
 dry=no hang_after=30 panic_oom=no panic_hang=no reboot_after=''
 while [ $# -gt 0 ]; do
 	case $verb:$1 in
@@ -11,7 +11,7 @@ while [ $# -gt 0 ]; do
 	arm:--panic-on-hang) panic_hang=yes ;;
 	now:--cmdline) arguments=yes ;;
 	now:--wait) wait=yes ;;
-	*:--dir | *:--root | arm:--hang-after | arm:--reboot-after | now:-o | now:--output | now:--max-kib | now:--sysrq | now:--patience)
+	*:--dir | *:--root | arm:--hang-after | arm:--reboot-after | now:-o | now:--output | now:--max-kib | now:--sysrq | now:--patience | now:--again)
 		[ -n "${2:-}" ] || die "$1 needs a value; see: collect.sh help"
 		case $1 in
 		--dir) dir=$2 ;;
@@ -28,6 +28,7 @@ while [ $# -gt 0 ]; do
 			--reboot-after) reboot_after=$2 ;;
 			--max-kib) max_kib=$2 ;;
 			--patience) patience=$2 ;;
+			--again) apart=$2 ;;
 			esac
 			;;
 		esac

@@ -45,7 +45,7 @@ room_on_disk() { # FILE given by the user: a disk that is full is not written to
 
 reached() { # sets $resume and $used to where the worker came
 	at=''
-	{ IFS= read -r at <"$work/at"; } 2>/dev/null || :
+	{ read -r at <"$work/at"; } 2>/dev/null || :
 	used=${at##* } resume=${at% *}
 }
 
@@ -65,6 +65,8 @@ now() {
 	make_dir
 	work=$dir/now.$$ part='' used=0 left_out=0 resume='' notes='' stuck=0 gone=''
 	run mkdir "$work" || die "$work: cannot be made"
+	: >"$work/at"
+	find_timer
 	trap 'clean_up; exit 130' INT
 	trap 'clean_up; exit 143' TERM HUP
 	trap 'gone=yes' USR1
@@ -83,27 +85,22 @@ now() {
 		exec 3>"$output"
 	fi
 	if [ "$wait" = yes ]; then
-		say 'ready; a line on standard input begins'
-		read -r _ || :
+		# Worker and watch are started now and sleep: to start them takes memory, which others then lack.
+		exec 4<&0 # what runs in the background has no standard input of its own
+		run mkfifo "$work/begin" || say 'no mkfifo: until it begins it will start sleep every few seconds'
 	fi
-	while [ -n "$keys" ]; do
-		behind=${keys#?}
-		{ printf '%s' "${keys%"$behind"}" >"$root/proc/sysrq-trigger"; } 2>/dev/null || say 'sysrq: not permitted'
-		keys=$behind
-	done
-	pids=''
-	for place in "$root"/proc/[0-9]*; do pids="$pids ${place##*/}"; done
-	seen=''
 	while :; do
-		gone=''
+		gone='' seen='' under=''
 		worker &
 		child=$!
-		watch "$child" 3>&- &
+		watch "$child" 3>&- 4<&- &
 		dog=$!
+		wait=no keys=''
 		wait "$child"
 		status=$?
 		kill "$dog" 2>/dev/null
 		wait "$dog" 2>/dev/null
+		[ ! -p "$work/begin" ] || run rm -f "$work/begin"
 		[ "$status" != 0 ] || break
 		if [ "$status" != 137 ] && [ -z "$gone" ]; then
 			cut_short

@@ -30,10 +30,13 @@ _NOTES = 20
 _TAKEN = tuple(
     (re.compile(pattern, re.ASCII), size)
     for pattern, size in (
-        (r"proc/\d{1,7}/(?:task/\d{1,7}/)?(?:stat|status|wchan|stack|syscall|oom_score_adj)", 1 << 14),
-        (r"proc/(?:meminfo|vmstat|zoneinfo|version|uptime|cmdline|mounts)", 1 << 18),
+        (
+            r"(?:again/)?proc/\d{1,7}/(?:task/\d{1,7}/)?(?:stat|status|wchan|stack|syscall|oom_score_adj)",
+            1 << 14,
+        ),
+        (r"(?:again/)?proc/(?:meminfo|vmstat|zoneinfo|uptime)|proc/(?:version|cmdline|mounts)", 1 << 18),
         (r"proc/config", 1 << 20),
-        (r"proc/pressure/(?:memory|io|cpu)", 1 << 12),
+        (r"(?:again/)?proc/pressure/(?:memory|io|cpu)", 1 << 12),
         (r"proc/sys/(?:vm|kernel)/[a-z0-9_]{1,64}", 1 << 12),
         (r"sys/kernel/mm/lru_gen/(?:enabled|min_ttl_ms)", 1 << 12),
         (r"sys/fs/cgroup/(?:unified/)?memory\.pressure", 1 << 12),

@@ -8,7 +8,7 @@ import os
 import stat as file_mode
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -55,9 +55,8 @@ def read_live(
     `notes` what root would see. Raises UserError where `proc` holds no tasks.
     """
     machine = os.uname().machine if proc == Path("/proc") else None
-    return _read(
-        str(proc), str(sys), str(kmsg) if kmsg else None, machine, max(looks, 1), interval, most, patience
-    )
+    places = ((str(proc), str(sys)),) * max(looks, 1)
+    return _read(places, str(kmsg) if kmsg else None, machine, interval, most, patience)
 
 
 def read_proc_tree(
@@ -66,6 +65,7 @@ def read_proc_tree(
     """The same from a directory copied from a device: PID/{stat,status,stack,wchan}, meminfo, vmstat, kmsg or dmesg ...
 
     The files may also lie in its `proc`. Symbolic links are not followed: the tree may come from a stranger.
+    `again/proc` holds those of a second look, if there was one.
     `source` is the name that the evidence bears, `machine` what `uname -m` said there.
     """
     if not path.is_dir():
@@ -80,17 +80,9 @@ def read_proc_tree(
         ),
         None,
     )
+    places = [(str(at), str(path / "sys")) for at in (root, path / "again" / "proc") if at.is_dir()]
     return _read(
-        str(root),
-        str(path / "sys"),
-        str(log) if log else None,
-        machine,
-        1,
-        0.0,
-        most,
-        30.0,
-        follow=False,
-        source=source,
+        places, str(log) if log else None, machine, 0.0, most, 30.0, follow=False, source=source or str(root)
     )
 
 
@@ -102,21 +94,23 @@ def _plain(file: Path) -> bool:
 
 
 def _read(
-    proc: str, sys: str, kmsg: str | None, machine: str | None, looks: int, interval: float, most: int, patience: float,
+    places: Sequence[tuple[str, str]], kmsg: str | None, machine: str | None, interval: float, most: int, patience: float,
     follow: bool = True, source: str | None = None,
 ) -> LiveResult:  # fmt: skip
-    system = System(proc, sys)
-    buffers = [Buffer(1 << 18, follow) for _ in range(looks)]
+    """One look at each place, a /proc and its /sys; `interval` seconds lie between two."""
+    proc = places[0][0]
+    system = System(*places[0])
+    buffers = [Buffer(1 << 18, follow) for _ in places]
     scans: list[Scan] = []
     states: list[tuple[float | None, dict[str, int]]] = []
     answered = True
     table()  # imports its modules now, not in the middle of a shortage
     memories, pressures = [], []
-    for look in range(looks):
+    for look, (system.proc, system.sys) in enumerate(places):
         if look:
             time.sleep(interval)
-        now = _uptime(proc, follow)
-        scan = Scan(proc, now, max(most // looks, 1), follow)
+        now = _uptime(system.proc, follow)
+        scan = Scan(system.proc, now, max(most // len(places), 1), follow)
         scan.run(patience)
         answered = _within(patience, partial(system.read, buffers[look], now, first=not look)) and answered
         scans.append(scan)
@@ -147,7 +141,13 @@ def _read(
         notes.append(
             f"some file of {proc} did not answer within {patience:g} s: a mount or umount may be stuck"
         )
-    notes = [*(scans[-1].notes()), *([problem] if problem else []), *notes, *_moved(states)]
+    # The second look of a copied tree is at some tasks only.
+    notes = [
+        *(max(scans, key=lambda scan: scan.seen).notes()),
+        *([problem] if problem else []),
+        *notes,
+        *_moved(states),
+    ]
     return LiveResult(builder.finish(), tuple(notes), system.settings)
 
 

@@ -136,6 +136,8 @@ class System:
             self.errors[name] = buffer.error
         if text.strip():
             self.files[name] = text
+        else:  # an earlier look's is not this one's
+            self.files.pop(name, None)
 
     @property
     def settings(self) -> dict[str, str]:
