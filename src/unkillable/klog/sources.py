@@ -15,8 +15,9 @@ from typing import IO
 import msgspec
 
 from unkillable.errors import UserError
+from unkillable.klog import bundle
 from unkillable.klog.archive import Cursor, Member, is_tar, is_zip, tar_members, zip_members
-from unkillable.klog.bundle import Bundle, is_marker
+from unkillable.klog.bundle import Bundle
 from unkillable.klog.compression import ByteStream, Damaged
 from unkillable.klog.groups import is_pstore, join_pstore, join_rotated
 from unkillable.klog.limits import MAX_DEPTH, MAX_ZIP_FROM_PIPE
@@ -40,7 +41,7 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     oldest first, and so are the parts of one pstore dump. An archive's members should be read as they come:
     that needs one pass, going back opens the archive anew (and is impossible for a pipe).
 
-    What collect.sh wrote is a Bundle.
+    What collect.sh wrote is a Bundle, also unpacked or packed again.
 
     Raises UserError where a path does not exist.
     """
@@ -56,12 +57,20 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
             yield from _directory(path, set(), 0)
 
 
+def find_in_stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
+    """The logs in something that is open already, and may be one that can be read only once."""
+    yield from _stream(name, stream)
+
+
 def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Bundle | Problem]:
     try:
         status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
             return  # a loop of symbolic links, or a second way to the same place
         seen.add((status.st_dev, status.st_ino))
+        if (collected := bundle.unpacked(path)) is not None:
+            yield collected
+            return
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries)
     except OSError as error:
@@ -149,9 +158,13 @@ def sources_in(
     """
     content = unpack(opener())
     if is_zip(content.head):
-        yield from _members(name, zip_members(seekable()))
+        yield from _members(name, zip_members(seekable()), lambda: zip_members(seekable()))
     elif is_tar(content.head):
-        yield from _members(name, tar_members(Cursor(lambda: unpack(opener()), content)))
+
+        def tar(first: ByteStream | None = None) -> Iterator[Member]:
+            return tar_members(Cursor(lambda: unpack(opener()), first or unpack(opener())))
+
+        yield from _members(name, tar(content), tar)
     else:
         part = Part(name, opener, name.endswith(".z"), size)
         read = content.head if content.whole and not part.deflate else None
@@ -172,7 +185,8 @@ def _stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem
                 name, f"a zip archive of more than {MAX_ZIP_FROM_PIPE >> 20} MiB in a pipe: give it as a file"
             )
         else:
-            yield from _members(name, zip_members(io.BytesIO(data)))
+            packed = io.BytesIO(data)
+            yield from _members(name, zip_members(packed), lambda: zip_members(packed))
     elif is_tar(content.head):
         yield from _members(name, tar_members(Cursor(lambda: None, content)))
     else:
@@ -186,14 +200,20 @@ def _stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem
         yield Source(name, [Part(name, once)])
 
 
-def _members(archive: str, members: Iterator[Member]) -> Iterator[Source | Bundle | Problem]:
-    """An archive's members as sources; an archive within it is reported, not unpacked."""
+def _members(
+    archive: str, members: Iterator[Member], reopen: Callable[[], Iterator[Member]] | None = None
+) -> Iterator[Source | Bundle | Problem]:
+    """An archive's members as sources; an archive within it is reported, not unpacked.  `reopen` begins anew, if that can be."""
     parts: list[Part] = []
     try:
-        for number, member in enumerate(members):
-            if number == 0 and is_marker(member.name):
-                yield Bundle(archive, chain([member], members))
-                return
+        first = next(members, None)
+        if first is None:
+            return
+        members = chain([first], members)
+        if (before := bundle.prefix(first.name, reopen)) is not None:
+            yield Bundle(archive, bundle.below(before, members))
+            return
+        for member in members:
             name = f"{archive}!{member.name}"
             try:
                 if is_pstore(member.name) and member.size <= MAX_PSTORE_PART:
