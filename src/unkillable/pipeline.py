@@ -37,10 +37,21 @@ def inspect(
 
     Raises UserError if nothing at all could be read.
     """
+    return choose(find_sources(paths), paths, progress, boot, judge)
+
+
+def choose(
+    sources: Iterable[Source | Bundle | InputProblem],
+    named: Sequence[str],
+    progress: Callable[[Source, int], None] | None = None,
+    boot: int | None = None,
+    judge: Callable[[Evidence], Diagnosis] = diagnose,
+) -> Diagnosis:
+    """The same of sources that were found already.  `named` are the names of those that the user gave, which must be logs."""
     problems: list[Problem] = []
-    found = best(_diagnoses(paths, problems, progress, judge), boot)
+    found = best(every(sources, named, problems, progress, judge), boot)
     if found is None:
-        raise UserError(_nothing(paths, problems, boot))
+        raise UserError(nothing(named, problems, boot))
     return msgspec.structs.replace(found, problems=tuple(problems))
 
 
@@ -81,20 +92,22 @@ def _summary(one: Diagnosis) -> BootSummary:
     )
 
 
-def _diagnoses(
-    paths: Sequence[str],
+def every(
+    sources: Iterable[Source | Bundle | InputProblem],
+    named: Sequence[str],
     problems: list[Problem],
-    progress: Callable[[Source, int], None] | None,
-    judge: Callable[[Evidence], Diagnosis],
+    progress: Callable[[Source, int], None] | None = None,
+    judge: Callable[[Evidence], Diagnosis] = diagnose,
 ) -> Iterator[Diagnosis]:
-    for source in find_sources(paths):
+    """One diagnosis for each episode of each boot of each source; what could not be read is added to `problems`."""
+    for source in sources:
         if isinstance(source, InputProblem):
             problems.append(Problem(source.name, source.reason))
             continue
         if isinstance(source, Bundle):
-            yield from map(judge, _collected(source, problems, source.name in paths))
+            yield from map(judge, _collected(source, problems, source.name in named))
             continue
-        for evidence in _evidence(source, problems, progress, source.name in paths):
+        for evidence in _evidence(source, problems, progress, source.name in named):
             for episode in split(evidence):
                 yield judge(episode)
 
@@ -145,11 +158,10 @@ def is_kernel_log(evidence: Evidence) -> bool:
     return any(facts) or evidence.kernel.release is not None or evidence.first_time is not None
 
 
-def _nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None) -> str:
+def nothing(paths: Sequence[str], problems: Sequence[Problem], boot: int | None) -> str:
+    """Why there is no diagnosis."""
     if boot is not None and not problems:
-        return (
-            f"there is no boot {boot + 1} in the input; without --boot, the report lists the boots there are"
-        )
+        return f"there is no boot {boot + 1}, counted from 1, in the input; without a choice, the report lists the boots there are"
     expected = "expected a kernel log (serial console, dmesg, journal, pstore, mail)"
     reasons: dict[str, list[str]] = {}
     for problem in problems:
