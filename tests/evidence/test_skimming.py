@@ -1,6 +1,7 @@
 """Lines that are passed over together lead to the same facts as lines that are read one by one."""
 
 import io
+from collections.abc import Callable
 from unittest.mock import patch
 
 import msgspec
@@ -24,6 +25,20 @@ ODD = [
     b"[    0.000000] Linux version 6.1.0-custom (a@b) #1", b"Jan  1 00:00:00 box kernel: [   15.000000] syslog", b"<6>[   15.000000] x",
     b"[   16.000000] ARMv7 Processor", b"[   16.000000] x kernel: y", b"[   17.000000] " + b"long " * 900,
 ]  # fmt: skip
+
+FRAMINGS: list[Callable[[bytes, int], bytes]] = [
+    lambda line, number: line,
+    lambda line, number: b"<6>" + line,
+    lambda line, number: line.replace(b"] ", b"][    T%d] " % (number % 3), 1),
+    lambda line, number: b"<4>" + line.replace(b"] ", b"][    C0] ", 1),
+    lambda line, number: b"Jan  2 00:00:01 box kernel: " + line,
+    lambda line, number: b"Jan  2 00:00:01 box%d kernel: " % (number // 20) + line,
+    lambda line, number: b"Jan  2 00:00:01 box kernel: " + line.partition(b"] ")[2],
+    lambda line, number: b"2026-01-02T00:00:01.25+01:00 box kernel: " + line,
+    lambda line, number: (
+        b"Jan  2 00:00:01 box app: " + line if number % 9 == 0 else b"Jan  2 00:00:01 box kernel: " + line
+    ),
+]
 
 
 def facts(data: bytes, together: bool) -> tuple[bytes, object]:
@@ -50,12 +65,14 @@ def cut_logs(draw: st.DrawFn) -> bytes:
     lines = log[begin : begin + size].split(b"\n")
     for odd in draw(st.lists(st.sampled_from(ODD), max_size=6)):
         lines.insert(draw(st.integers(0, len(lines))), odd)
+    framing = draw(st.sampled_from(FRAMINGS))
+    lines = [framing(line, number) if line.startswith(b"[") else line for number, line in enumerate(lines)]
     if draw(st.booleans()):
         lines += draw(st.sampled_from(LOGS))[:2000].split(b"\n")
     return draw(st.sampled_from([b"\n", b"\r\n", b"\r\r\n"])).join(lines)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut_logs())
 def test_on_cuts_of_them(log: bytes):
     assert facts(log, together=True) == facts(log, together=False)

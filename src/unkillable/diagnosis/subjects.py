@@ -109,13 +109,13 @@ def _frame_text(frame: Frame) -> str:
 
 def collect(evidence: Evidence, catalogue: Generated | None = None) -> list[Subject]:
     """All tasks of the evidence, in the order they are first seen.  `catalogue` is that of the log's own kernel, if it was made."""
-    known = classifier(kernel_version(evidence), catalogue)
     subjects: dict[tuple[int | None, str | None, int], Subject] = {}
-    for number, sighting in enumerate(evidence.tasks):
-        anonymous = sighting.pid is None
-        key = (sighting.pid, sighting.comm, number if anonymous else 0)
-        subject = subjects.setdefault(key, Subject(sighting.pid, sighting.comm))
-        subject.views.append(view(sighting, known))
+    if evidence.tasks:
+        known = classifier(kernel_version(evidence), catalogue)
+        for number, sighting in enumerate(evidence.tasks):
+            key = (sighting.pid, sighting.comm, number if sighting.pid is None else 0)
+            subject = subjects.setdefault(key, Subject(sighting.pid, sighting.comm))
+            subject.views.append(view(sighting, known))
     for hung in evidence.hung:
         subject = subjects.setdefault((hung.pid, hung.comm, 0), Subject(hung.pid, hung.comm))
         if subject.hung_seconds is None or hung.seconds >= subject.hung_seconds:

@@ -37,7 +37,8 @@ class Kept(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self.head: list[T] = []
-        self.tail: deque[T] = deque(maxlen=limit - limit // 2)
+        self.tail: deque[T] | None = None
+        self.limit = limit
         self.room = limit // 2
         self.count = 0
 
@@ -45,15 +46,25 @@ class Kept(Generic[T]):
         self.count += 1
         if len(self.head) < self.room:
             self.head.append(item)
-        else:
-            self.tail.append(item)
+            return
+        if self.tail is None:
+            self.tail = deque(maxlen=self.limit - self.room)
+        self.tail.append(item)
 
     @property
     def dropped(self) -> int:
-        return self.count - len(self.head) - len(self.tail)
+        return self.count - len(self.head) - len(self.tail or ())
 
     def all(self) -> tuple[T, ...]:
-        return (*self.head, *self.tail)
+        return (*self.head, *(self.tail or ()))
+
+
+class Facts(dict[str, Kept[Any]]):
+    """What is kept, by kind; a list begins to be when it is asked for."""
+
+    def __missing__(self, kind: str) -> Kept[Any]:
+        kept = self[kind] = Kept(KEEP[kind])
+        return kept
 
 
 class Builder:
@@ -63,7 +74,7 @@ class Builder:
         self.source = source
         self.boot = boot
         self.live = live
-        self.kept: dict[str, Kept[Any]] = {name: Kept(limit) for name, limit in KEEP.items()}
+        self.kept = Facts()
         self.snapshot = 0
         self.snapshot_origin: str | None = None
         self.kernel: dict[str, Any] = {}
@@ -233,7 +244,11 @@ class Builder:
                 kernel_lines=self.kernel_lines,
                 unknown=self.unknown,
                 damaged=self.damaged,
-                dropped={name: kept.dropped for name, kept in self.kept.items() if kept.dropped},
+                dropped={
+                    name: dropped
+                    for name in KEEP
+                    if name in self.kept and (dropped := self.kept[name].dropped)
+                },
                 lost_messages=self.lost_messages,
                 unattributed=self.unattributed,
                 mixed=sum(one.stack is not None and one.stack.mixed for one in facts["tasks"]),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
+from unkillable.klog.common import Common, common
+
 WRAPPER, LOG, PRINTK, EXTRA = range(4)
 """Stages: what a transport put in front (any number), a logger's header, printk's prefix, a vendor's addition."""
 
@@ -43,27 +45,6 @@ class Line:
         """A boot begins here (a name for it, or "")."""
 
 
-class Common:
-    """How lines are told that have one prefix and nothing else, whose only field is the time: most lines of most logs."""
-
-    def __init__(self, prefix: str) -> None:
-        """`prefix`: its pattern, with the time as the only group, and what must not follow."""
-        self.match: Match = re.compile(prefix, re.ASCII).match
-        """At the beginning of such a line, without blanks at its end."""
-        encoded = prefix.encode("ascii")
-        plain = rb"[ \t]*[!-~]"
-        self.lines = re.compile(rb"^" + encoded + rb"(?=" + plain + rb")[^\n]*\n", re.MULTILINE)
-        """Each such line that is not blank, with its line end."""
-        self._run = re.compile(
-            rb"(?:" + encoded.replace(b"(", b"(?:", 1) + plain + rb"[\t -~]*\r*\n)*+"
-        ).match
-
-    def run(self, lines: bytes) -> int:
-        """Where the first line begins that is another, blank or not plain text."""
-        found = self._run(lines)
-        return found.end() if found is not None else 0
-
-
 class Row(msgspec.Struct, frozen=True, eq=False):
     """One framing: its name, what it looks like, what it means."""
 
@@ -76,8 +57,11 @@ class Row(msgspec.Struct, frozen=True, eq=False):
     """Fill in the line; False where a closer look shows that the text is no prefix."""
     repeats: bool = False
     """The same stage may follow (quoting within quoting)."""
-    common: Common | None = None
-    """What lines with this prefix and no other look like, where its only field is the time."""
+    form: str | None = None
+    """A narrower pattern, for lines that are told many at once (`common`): what it matches this row matches, too, and reads as a
+    prefix of a kernel's line."""
+    alone: re.Pattern[str] | None = None
+    """What lines with this prefix and no other look like, where its only field is the time, group 1."""
 
 
 Table = tuple[Mapping[str, tuple[Row, ...]], ...]
@@ -100,16 +84,24 @@ class Framer:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._sticky: tuple[Row, ...] = ()
+        self._forms: tuple[str | None, ...] = ()
         self._steps: tuple[tuple[Match, Read], ...] = ()
         self._last = WRAPPER
         self._more: Collection[str] = ()
-        self.common: Common | None = None
-        """Tells lines that need no `strip`, as long as the framing stays what it was."""
         self.alone: Match | None = None
-        """Its `match`."""
+        """Matches lines that need no `strip`, as long as the framing stays what it was; group 1 is the time."""
         self._counts: dict[tuple[Row, ...], int] = {}
         self.run = 0
         """Lines read with the present framing."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The present framing."""
+        return self._sticky
+
+    def common(self, caller: bool) -> Common | None:
+        """Tells lines of the present framing, many at once; `caller`: those with a caller id."""
+        return common(self._forms, caller) if self._steps else None
 
     def strip(self, line: Line) -> int:
         """Fill in `line` from the framing of `line.text`; the message begins at the returned position."""
@@ -131,11 +123,11 @@ class Framer:
     def _stick(self, rows: tuple[Row, ...]) -> None:
         self._keep()
         self._sticky = rows
+        self._forms = tuple(row.form for row in rows)
         self._steps = tuple((row.pattern.match, row.read) for row in rows)
         self._last = rows[-1].stage + (not rows[-1].repeats)
         self._more = self._table[self._last]
-        self.common = rows[0].common if len(rows) == 1 else None
-        self.alone = self.common.match if self.common is not None else None
+        self.alone = rows[0].alone.match if len(rows) == 1 and rows[0].alone is not None else None
 
     def _nothing_more(self, text: str, pos: int) -> bool:
         """Whether no further prefix begins here although the character could begin one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import cast
 
@@ -15,9 +16,9 @@ from unkillable.klog.limits import MAX_LINE, MAX_PROBLEMS, PEEK
 from unkillable.klog.lines import Block
 from unkillable.klog.record import Record
 from unkillable.klog.rows import TABLE
-from unkillable.klog.scan import Match, scanner
+from unkillable.klog.scan import Match, Scanner
 from unkillable.klog.streams import Source
-from unkillable.klog.stretch import Stretch, stretch
+from unkillable.klog.stretch import Stretch, together
 from unkillable.klog.text import PLAIN, clean, decode
 
 _LOSS = b" messages"
@@ -36,6 +37,13 @@ _LOST = (
     re.compile(r"\*\* (\d{1,12}) printk messages dropped"),  # printk, since 3.17
     re.compile(r"Missed (\d{1,12}) kernel messages"),  # systemd-journald
 )
+
+
+@lru_cache(maxsize=16)
+def _scanner(literals: tuple[bytes, ...], close: bool) -> Scanner:
+    """The scanner for a caller's literals and our own: building one takes as long as reading many small logs."""
+    boots = _BOOTS[:1] if close else _BOOTS
+    return Scanner((*literals, _LOSS, *(own for own in boots if own not in literals)))
 
 
 class Reader:
@@ -70,15 +78,14 @@ class Reader:
         self.summary = ""
         """What was found, in words, where it is no log; else empty."""
         self.problems: list[str] = []
-        boots = _BOOTS[:1] if close else _BOOTS
-        self._scanner = scanner((*literals, _LOSS, *(own for own in boots if own not in literals)))
+        self._scanner = _scanner(tuple(literals), close)
         self._count = len(literals)
         self._progress = progress
         self._framer = Framer(TABLE)
         self._line = Line()
         self._boots = Boots()
         self._clear = self._scanner.clear
-        self._always = tuple(which for which, literal in enumerate(literals) if not literal)
+        self._always = self._scanner.always
         self._decoded: str | None = None
         self._header = False
         self._cut_short = False
@@ -88,6 +95,8 @@ class Reader:
         self._peeked: list[Block] = []
         self._ran_lines = self._ran_to = 0
         self._next_number = 1
+        self._apart = 0
+        """Up to this line none are looked at together."""
 
     @property
     def format(self) -> str | None:
@@ -162,7 +171,7 @@ class Reader:
         while pos < end:
             while matches[at][1] < pos:
                 at += 1
-            if plain and self.want and self._framer.alone is not None:
+            if plain and self.want and (self._framer.alone is not None or not self.each):
                 yield from self._run(data, pos, data.rfind(b"\n", pos, matches[at][1]) + 1, number + index)
                 if self._ran_lines:
                     pos = self._ran_to
@@ -193,17 +202,28 @@ class Reader:
 
     def _stretch(self, data: bytes, pos: int, limit: int, number: int) -> Stretch | None:
         """The lines of a run in one piece, where that can be; what it comes to is left as by `_run`."""
-        boots, common = self._boots, self._framer.common
-        if limit <= pos or common is None:
+        boots, framer, line = self._boots, self._framer, self._line
+        callers = line.caller is not None
+        common = framer.common(callers) if limit > pos and number >= self._apart else None
+        if common is None:
             return None
-        found = stretch(data, pos, limit, number, boots.number, common)
-        if found is None or float(found.times[0]) < boots.floor:
+        lines, times, seen = together(data, pos, limit, common)
+        count = len(times)
+        if count * 4 < seen:
+            self._apart = (
+                number + seen
+            )  # a log of which little can be told at once: not to look at it again and again
+        if not times or float(times[0]) < boots.floor:
             return None
-        boots.passed(number, found.times)
+        found = Stretch(number, count, boots.number, lines, times, callers, framer.rows)
+        if len(framer.rows) > 1:  # a header: whose it was last tells how the next ones are to be read
+            line.reset(found.last)
+            framer.strip(line)
+            count -= 1
+        boots.passed(number, times, distinct=framer.alone is not None)
+        framer.run += count
         self.lines = number
-        self._ran_lines = found.count
-        self._ran_to = pos + len(found.data)
-        self._framer.run += found.count
+        self._ran_lines, self._ran_to = len(times), pos + len(lines)
         return found
 
     def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record | Stretch]:
@@ -212,20 +232,20 @@ class Reader:
         Ends before a line that is anything else, or when the consumer wants no more of them. `number` is the first
         line's; how far it came is left in `_ran_lines` and `_ran_to`.
         """
-        if not self.each and (together := self._stretch(data, pos, limit, number)) is not None:
-            yield together
-            self.lines = number + together.count - 1
+        if not self.each and (found := self._stretch(data, pos, limit, number)) is not None:
+            yield found
+            self.lines = number + found.count - 1
             return
         match, boots, find = self._framer.alone, self._boots, data.find
         first, boot, floor, newest = number, self._boots.number, self._boots.floor, -1.0
         while pos < limit and match is not None:
             stop = find(b"\n", pos, limit)
             text = data[pos:stop].decode("latin-1").rstrip()
-            found = match(text, 0)
-            if found is None or not text.isascii() or not text.isprintable():
+            alone = match(text, 0)
+            if alone is None or not text.isascii() or not text.isprintable():
                 break
-            message = text[found.end() :]
-            time = float(found[1])
+            message = text[alone.end() :]
+            time = float(alone[1])
             if time < floor or ("[" in message and _MIDDLE_HINT(message) is not None):
                 break
             if time != newest:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 
 from unkillable.klog import clock
-from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Common, Line, Row, by_stage
+from unkillable.klog.common import ALONE, TIME
+from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row, by_stage
 
 LEVELS = {
     "emerg": 0, "panic": 0, "alert": 1, "crit": 2, "err": 3, "error": 3, "warn": 4, "warning": 4, "notice": 5,
@@ -27,6 +28,7 @@ _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|GMT)| ?[+-]\d\d:?\d\d)?"
 _HOST = r"(?P<host>[\w.\-/@]{1,255}(?::[0-9a-f:]{1,60})?)"
 _TAG = r"(?P<tag>[^\s:\[\]<>]{1,64})(?P<pid>\[[\w.]{0,12}\])?:(?: |$)"
+_KERNEL = r"[A-Za-z][\w.-]{0,60} kernel: "
 _DIGITS = "0123456789"
 _MONTHS = "JFMASOND"
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -200,10 +202,11 @@ def _row(
     pattern: str,
     read: Callable[[re.Match[str], Line], bool],
     repeats: bool = False,
+    form: str | None = None,
     alone: str | None = None,
 ) -> Row:
-    common = Common(alone) if alone is not None else None
-    return Row(name, stage, begins, re.compile(pattern, re.ASCII), read, repeats, common)
+    single = re.compile(alone, re.ASCII) if alone is not None else None
+    return Row(name, stage, begins, re.compile(pattern, re.ASCII), read, repeats, form, single)
 
 
 # fmt: off
@@ -220,10 +223,11 @@ ROWS: tuple[Row, ...] = (
          r"(?:-|(?:\[[^\]]{0,1024}\]){1,8})(?: {1,2}(?=<?\d?>?\[)| \ufeff?|$)", _rfc5424),
     _row("syslog", LOG, "<" + _MONTHS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?"
          rf"(?: \d{{4}})?) (?:(?!kernel:){_HOST} )?(?:(?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) )?{_TAG}",
-         _header(clock.syslog)),
+         _header(clock.syslog), form=rf"{_MONTH} [ \d]\d \d\d:\d\d:\d\d {_KERNEL}"),
     _row("logread", LOG, "MTWFS", rf"{_DAY} (?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d \d{{4}})"
          rf"(?: {_HOST})? (?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) {_TAG}", _header(clock.syslog)),
-    _row("iso-syslog", LOG, "<" + _DIGITS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_ISO}) {_HOST} {_TAG}", _header(clock.iso)),
+    _row("iso-syslog", LOG, "<" + _DIGITS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_ISO}) {_HOST} {_TAG}", _header(clock.iso),
+         form=rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{{1,9}})?(?:Z|[+-]\d\d:\d\d)? {_KERNEL}"),
     _row("journal-full", LOG, "MTWFS", rf"{_DAY} (?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) [A-Z]\S{{1,5}} "
          rf"{_HOST} {_TAG}", _header(clock.iso)),
     _row("journal-unix", LOG, _DIGITS, rf"(?P<date>\d{{9,10}}\.\d{{6}}) {_HOST} {_TAG}", _unix),
@@ -263,10 +267,10 @@ ROWS: tuple[Row, ...] = (
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
     _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
     _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?! [\w.-]{1,64} kernel:)(?: (?: (?=[(\[]\d))?|(?!\[))(?!\[ {0,8}[TC]\d)",
-         _seconds, alone=r"\[( {0,12}\d{1,12}\.\d{6})\] (?![\w.-]{1,64} kernel:"
-         r"| ?[-(]| ?\[\d|[IDWE]?\[ {0,8}[\dTC]|<[c0-7]|c\d)"),  # most logs
+         _seconds, form=TIME, alone=ALONE),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
-         r"(?:,(\d{1,3}))?\](?! [\w.-]{1,64} kernel:)(?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])?(?: (?: (?=[(\[]\d))?)?", _printk),
+         r"(?:,(\d{1,3}))?\](?! [\w.-]{1,64} kernel:)(?:\[ {0,8}([TC]\d{1,10})[^\]\n]{0,40}\])?(?: (?: (?=[(\[]\d))?)?", _printk,
+         form=r"(?:<\d{1,3}>)?" + TIME),
     _row("printk-level", PRINTK, "<", r"<(\d{1,3})>", _only_level),
     _row("printk-level", PRINTK, "[", r"\[\d{1,3}\] ?<(\d)>", _only_level),
     # --- what stands behind printk's own prefix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
@@ -19,7 +18,8 @@ class Scanner:
     def __init__(self, literals: Sequence[bytes]) -> None:
         self.literals = tuple(literals)
         numbered = [(index, literal) for index, literal in enumerate(literals) if literal]
-        self._always = tuple(index for index, literal in enumerate(literals) if not literal)
+        self.always = tuple(index for index, literal in enumerate(literals) if not literal)
+        """Literals that are empty: they occur in every line."""
         self._first = {literal: index for index, literal in reversed(numbered)}
         unique = list(self._first)
         step = MAX_LITERALS_PER_PASS
@@ -40,7 +40,7 @@ class Scanner:
         """Literals whose match cannot hide another one: a line with only such matches needs no second look."""
 
     def _find_clear(self, unique: list[bytes]) -> frozenset[int]:
-        if self._always:
+        if self.always:
             return frozenset()
         return frozenset(
             self._first[a]
@@ -75,13 +75,13 @@ class Scanner:
     def all_in(self, text: bytes) -> tuple[int, ...]:
         """Indices of all literals in a line, ascending."""
         if self._all is None:
-            return self._always
+            return self.always
         found = {
             self._index[which] for which, _, _ in self._all.find_matches_as_indexes(text, overlapping=True)
         }
         if self._duplicates:
             found.update(other for index in tuple(found) for other in self._same[index])
-        return tuple(sorted(found.union(self._always)))
+        return tuple(sorted(found.union(self.always)))
 
 
 class Words:
@@ -103,9 +103,3 @@ class Words:
         if len(found) < 2:
             return (found[0][0],) if found else ()
         return tuple(sorted({which for which, _, _ in found}))
-
-
-@lru_cache(maxsize=16)
-def scanner(literals: tuple[bytes, ...]) -> Scanner:
-    """The scanner for these literals: building one takes as long as reading many small logs, and none ever changes."""
-    return Scanner(literals)

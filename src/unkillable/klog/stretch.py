@@ -1,25 +1,25 @@
-"""Many lines at once: those of the commonest framing that are handed on in one piece, not one by one."""
+"""Many lines at once: those of the commonest kinds, which are handed on in one piece, not one by one."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import msgspec
 
-from unkillable.klog.framing import Common
+from unkillable.klog.common import Common
+from unkillable.klog.framing import Line, Row
 from unkillable.klog.record import Record
 from unkillable.klog.text import PLAIN
 
 _LINES = PLAIN + b"\r\n"
-_HIDDEN = re.compile(rb"\[(?<=[^\n]\[)[ \d][ \d.]{9,16}\][ \[]")
-"""What may be a printk prefix within a line (as reader._MIDDLE_HINT): lines were merged."""
 _FEWEST = 3
 """Lines below which it is not worth it."""
+_SIZE = 1 << 14
+"""Bytes looked at together."""
 
 
 class Stretch(msgspec.Struct, gc=False):
-    """Lines that follow one another, each with printk's time, plain text and nothing else, and with none of the literals.
+    """Lines that follow one another, all of one framing with printk's time, of plain text, and with none of the literals.
 
     Times never fall.  No line is blank.
     """
@@ -32,14 +32,21 @@ class Stretch(msgspec.Struct, gc=False):
     """The lines as they are, each with its line end."""
     times: list[bytes]
     """As printed, with blanks in front."""
-    _common: Common
+    callers: bool
+    """Whether each line has a caller id, or none."""
+    _rows: tuple[Row, ...]
 
     def record(self, index: int, start: int) -> Record:
         """The line of this index (from 0), which begins at byte `start` of the data."""
         text = self.data[start : self.data.find(b"\n", start)].decode("ascii").rstrip()
-        found = self._common.match(text, 0)
-        message = text[found.end() :] if found is not None else text
-        return Record(self.number + index, message, float(self.times[index]), boot=self.boot)
+        line, at = Line(), 0
+        for row in self._rows:
+            found = row.pattern.match(text, at)
+            if found is not None and row.read(found, line):
+                at = found.end()
+        return Record(
+            self.number + index, text[at:], line.time, line.wall, line.level, line.caller, boot=self.boot
+        )
 
     def records(self, index: int, start: int) -> Iterator[Record]:
         """The lines from this index on, of which the first begins at byte `start`."""
@@ -48,26 +55,29 @@ class Stretch(msgspec.Struct, gc=False):
             start = self.data.find(b"\n", start) + 1
             index += 1
 
+    @property
+    def last(self) -> str:
+        """The last line."""
+        return self.data[self.data.rfind(b"\n", 0, -1) + 1 :].decode("ascii").rstrip()
 
-def stretch(data: bytes, pos: int, limit: int, number: int, boot: int, common: Common) -> Stretch | None:
-    """As many lines from `pos` on as can be told at once; `limit` is the end of a line. None where they are few.
 
-    The first of them has line number `number`.
+def together(data: bytes, pos: int, limit: int, common: Common) -> tuple[bytes, list[bytes], int]:
+    """As many lines from `pos` on as can be told at once, their times, and how many were looked at.
+
+    `limit` is the end of a line. There are no lines where they would be few.
     """
-    hidden = _HIDDEN.search(data, pos, limit)
-    if hidden is not None:
-        limit = data.rfind(b"\n", pos, hidden.start()) + 1
+    if limit - pos > _SIZE:
+        limit = data.rfind(b"\n", pos, pos + _SIZE) + 1
     lines = data[pos:limit]
-    times: list[bytes] = common.lines.findall(lines)
-    if len(times) != lines.count(b"\n") or lines.translate(None, _LINES) or _returns(lines):
+    seen = lines.count(b"\n")
+    times: list[bytes] = common.times(lines)
+    if len(times) != seen or lines.translate(None, _LINES) or _returns(lines):
         # Something else is among them: only those before it.
         lines = lines[: common.run(lines)]
-        times = common.lines.findall(lines)
+        times = common.times(lines)
     if len(times) >= _FEWEST and not _grow(times):
         lines, times = _up_to_fall(lines, times)
-    if len(times) < _FEWEST:
-        return None
-    return Stretch(number, len(times), boot, lines, times, common)
+    return (lines, times, seen) if len(times) >= _FEWEST else (b"", [], seen)
 
 
 def _returns(lines: bytes) -> bool:

@@ -266,7 +266,7 @@ _RECLAIM = frozenset(
 )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)  # a fleet's kernels
 def classifier(version: str | None = None, own: Generated | None = None) -> Classifier:
     """The classifier for a kernel; `own` is its catalogue, if it was made."""
     tables, several = load(), bundled()
