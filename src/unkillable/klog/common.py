@@ -7,8 +7,8 @@ from functools import lru_cache
 
 TIME = r"\[( {0,12}\d{1,12}\.\d{6})\]"
 """printk's time as most kernels print it; the only group."""
-_CALLER = r"\[ {0,8}[TC]\d{1,10}\]"
-_TEXT = r" (?![\w.-]{1,64} kernel:| ?[-(]| ?\[\d|[IDWE]?\[ {0,8}[\dTC]|<[c0-7]|c\d)"
+_CALLER = r"\[ {0,8}([TC]\d{1,10})\]"
+_TEXT = r" (?![\w.-]{1,64} kernel:| [(\[]\d|-?\(\d|[IDWE]?\[\d{1,2}: |\[ {0,8}[TC]\d|<[c0-7]|c\d)"
 """A blank, and none of what may stand behind printk's own prefix or in front of another one."""
 ALONE = TIME + _TEXT
 _MERGED = rb"\[(?![ \d][ \d.]{9,16}\][ \[])"
@@ -18,17 +18,21 @@ _MERGED = rb"\[(?![ \d][ \d.]{9,16}\][ \[])"
 class Common:
     """Tells lines with one kind of prefix."""
 
-    def __init__(self, prefix: str) -> None:
-        """`prefix`: its pattern, with the time as the only group."""
-        encoded = prefix.encode("ascii")
+    def __init__(self, prefix: str, caller: str) -> None:
+        """`prefix`: its pattern, with the time as the only group; `caller`: that of a caller id, the only group too, or nothing."""
+        whole = prefix + caller + _TEXT
+        bare = whole.replace("[( ", "[(?: ").replace("([TC]", "(?:[TC]").encode("ascii")
+        timed = whole.replace("([TC]", "(?:[TC]").encode("ascii")
+        named = prefix + (caller or "()") + _TEXT
         self.times = re.compile(
-            rb"^%s(?=[ \t]*[!-~])[^\[\n]*(?:%s[^\[\n]*)*\n" % (encoded, _MERGED), re.MULTILINE
+            rb"^%s(?=[ \t]*[!-~])[^\[\n]*(?:%s[^\[\n]*)*\n" % (timed, _MERGED), re.MULTILINE
         ).findall
         """The time of each such line that is not blank."""
         self._run = re.compile(
-            rb"(?:%s(?=[ \t]*[!-~])[\t -Z\\-~]*(?:%s[\t -Z\\-~]*)*\r*\n)*+"
-            % (encoded.replace(b"[( ", b"[(?: "), _MERGED)
+            rb"(?:%s(?=[ \t]*[!-~])[\t -Z\\-~]*(?:%s[\t -Z\\-~]*)*\r*\n)*+" % (bare, _MERGED)
         ).match
+        self.fields = re.compile(named + r"([^\n]*)\n", re.ASCII).findall
+        """Of lines of which `run` says that all are such lines: time, caller and text of each."""
 
     def run(self, lines: bytes) -> int:
         """Where the first line begins that is another, blank or not plain text."""
@@ -45,4 +49,4 @@ def common(forms: tuple[str | None, ...], caller: bool) -> Common | None:
     prefix = "".join(form or "" for form in forms)
     if None in forms or prefix.count(TIME) != 1 or (caller and forms[-1] == TIME):
         return None
-    return Common(prefix + (_CALLER if caller else "") + _TEXT)
+    return Common(prefix, _CALLER if caller else "")

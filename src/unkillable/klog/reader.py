@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import cast
 
-from unkillable.klog.boots import BANNER, Boots
+from unkillable.klog.boots import Boots
 from unkillable.klog.contents import describe
 from unkillable.klog.decoders import HEADER, peek, prepare, widen
 from unkillable.klog.framing import Framer, Line
 from unkillable.klog.limits import MAX_LINE, MAX_PROBLEMS, PEEK
 from unkillable.klog.lines import Block
+from unkillable.klog.own import lost, scanner
 from unkillable.klog.record import Record
 from unkillable.klog.rows import TABLE
-from unkillable.klog.scan import Match, Scanner
+from unkillable.klog.scan import Match
 from unkillable.klog.streams import Source
-from unkillable.klog.stretch import Stretch, together
+from unkillable.klog.stretch import Stretch, plain_lines, together
 from unkillable.klog.text import PLAIN, clean, decode
-
-_LOSS = b" messages"
-_BOOTS = (BANNER.encode(), b"[    0.000000] ", b"-- Boot ", b"-- Reboot --")
-"""Looked for besides the caller's literals: what the kernel or journald say they lost, and where boots begin.
-Few, as the scanner takes 64 in one pass (limits.MAX_LITERALS_PER_PASS). Where every line is read, the banner alone."""
 
 _NO_HITS: tuple[int, ...] = ()
 _MIDDLE = re.compile(r"\[(?: {4}\d| {3}\d\d| {2}\d{3}| \d{4}|\d{5,10}| \d{1,3})\.\d{6}\](?=[ \[])")
@@ -33,26 +28,16 @@ _MIDDLE_HINT = re.compile(r"\[[ \d][ \d.]{9,16}\][ \[]").search
 _TIMES = re.compile(rb"\[ {0,12}(\d{1,10}\.\d{6})\]|^(\d{1,10}\.\d{6}),", re.MULTILINE)
 _NONE: tuple[Record, ...] = ()
 _LEVEL_BEFORE = re.compile(r"<\d{1,3}>\Z")
-_LOST = (
-    re.compile(r"\*\* (\d{1,12}) printk messages dropped"),  # printk, since 3.17
-    re.compile(r"Missed (\d{1,12}) kernel messages"),  # systemd-journald
-)
-
-
-@lru_cache(maxsize=16)
-def _scanner(literals: tuple[bytes, ...], close: bool) -> Scanner:
-    """The scanner for a caller's literals and our own: building one takes as long as reading many small logs."""
-    boots = _BOOTS[:1] if close else _BOOTS
-    return Scanner((*literals, _LOSS, *(own for own in boots if own not in literals)))
 
 
 class Reader:
     """Reads a Source once and yields, in order, each line in which one of `literals` occurs.
 
     While `want` is true the following lines are yielded too; all others are skipped at full speed. `close`: no line is
-    skipped, as if `want` were always true. Nothing in the input raises: what could not be read is told in `problems`.
-    `progress` is called now and then with the number of bytes of the source (on disk, where that is known) consumed
-    so far.
+    skipped, as if `want` were always true, and a record with printk's time may lack its date and level.
+
+    Nothing in the input raises: what could not be read is told in `problems`. `progress` is called now and then with the
+    number of bytes of the source (on disk, where that is known) consumed so far.
     """
 
     def __init__(
@@ -78,7 +63,8 @@ class Reader:
         self.summary = ""
         """What was found, in words, where it is no log; else empty."""
         self.problems: list[str] = []
-        self._scanner = _scanner(tuple(literals), close)
+        self._close = close
+        self._scanner = scanner(tuple(literals), close)
         self._count = len(literals)
         self._progress = progress
         self._framer = Framer(TABLE)
@@ -202,32 +188,26 @@ class Reader:
 
     def _stretch(self, data: bytes, pos: int, limit: int, number: int) -> Stretch | None:
         """The lines of a run in one piece, where that can be; what it comes to is left as by `_run`."""
-        boots, framer, line = self._boots, self._framer, self._line
-        callers = line.caller is not None
-        common = framer.common(callers) if limit > pos and number >= self._apart else None
+        boots, callers = self._boots, self._line.caller is not None
+        common = self._framer.common(callers) if limit > pos and number >= self._apart else None
         if common is None:
             return None
         lines, times, seen = together(data, pos, limit, common)
-        count = len(times)
-        if count * 4 < seen:
+        if len(times) * 4 < seen:
             self._apart = (
                 number + seen
             )  # a log of which little can be told at once: not to look at it again and again
         if not times or float(times[0]) < boots.floor:
             return None
-        found = Stretch(number, count, boots.number, lines, times, callers, framer.rows)
-        if len(framer.rows) > 1:  # a header: whose it was last tells how the next ones are to be read
-            line.reset(found.last)
-            framer.strip(line)
-            count -= 1
-        boots.passed(number, times, distinct=framer.alone is not None)
-        framer.run += count
+        found = Stretch(number, len(times), boots.number, lines, times, callers, self._framer.rows)
+        boots.passed(number, times, distinct=self._framer.alone is not None)
+        self._ran(found.count, lines, lines.rfind(b"\n", 0, -1) + 1)
         self.lines = number
-        self._ran_lines, self._ran_to = len(times), pos + len(lines)
+        self._ran_lines, self._ran_to = found.count, pos + len(lines)
         return found
 
     def _run(self, data: bytes, pos: int, limit: int, number: int) -> Iterator[Record | Stretch]:
-        """The records of a run of the commonest lines of a dump: printk's time and plain text, no literal in them.
+        """The records of a run of the commonest lines: one framing, plain text, no literal in them; or a Stretch of them.
 
         Ends before a line that is anything else, or when the consumer wants no more of them. `number` is the first
         line's; how far it came is left in `_ran_lines` and `_ran_to`.
@@ -236,30 +216,46 @@ class Reader:
             yield found
             self.lines = number + found.count - 1
             return
-        match, boots, find = self._framer.alone, self._boots, data.find
-        first, boot, floor, newest = number, self._boots.number, self._boots.floor, -1.0
-        while pos < limit and match is not None:
-            stop = find(b"\n", pos, limit)
-            text = data[pos:stop].decode("latin-1").rstrip()
-            alone = match(text, 0)
-            if alone is None or not text.isascii() or not text.isprintable():
+        boots, framer, first, begun, each = self._boots, self._framer, number, pos, self.each
+        alone = framer.alone is not None
+        boot, floor, newest = boots.number, boots.floor, -1.0
+        for printed, caller, message in self._fields(data, pos, limit):
+            time = float(printed)
+            if time < floor:
                 break
-            message = text[alone.end() :]
-            time = float(alone[1])
-            if time < floor or ("[" in message and _MIDDLE_HINT(message) is not None):
-                break
-            if time != newest:
+            if time != newest or not alone:
                 boots.see(number, message, time, False)
                 newest, floor = time, boots.floor
-            pos = stop + 1
+            begun, pos = pos, data.find(b"\n", pos) + 1
             number += 1
             self.lines = number - 1
-            yield Record(number - 1, message, time, None, None, None, _NO_HITS, True, boot)
-            if not self.want:
+            yield Record(number - 1, message.rstrip(), time, None, None, caller or None, _NO_HITS, True, boot)
+            if not self.want or (each and not self.each):
                 break
-        self._ran_lines = number - first
-        self._ran_to = pos
-        self._framer.run += number - first
+        self._ran_lines, self._ran_to = number - first, pos
+        self._ran(number - first, data, begun)
+
+    def _fields(self, data: bytes, pos: int, limit: int) -> Iterator[tuple[str, str, str]]:
+        """Time, caller and text of lines of the present framing; ends before one that is not."""
+        framer = self._framer
+        common = framer.common(self._line.caller is not None) if self._close or framer.alone else None
+        while common is not None and pos < limit:
+            lines = plain_lines(data, pos, limit, common)
+            if not lines:
+                return
+            yield from common.fields(lines.decode("ascii"))
+            pos += len(lines)
+
+    def _ran(self, count: int, data: bytes, last: int) -> None:
+        """Lines were read without the framer; the last of them begins at `last`."""
+        framer = self._framer
+        if (
+            count and len(framer.rows) > 1
+        ):  # a header: whose it was last tells how the next ones are to be read
+            self._line.reset(data[last : data.find(b"\n", last)].decode("ascii").rstrip())
+            framer.strip(self._line)
+            count -= 1
+        framer.run += count
 
     def _read_up_to(self, block: Block, number: int) -> None:
         """Count the lines of a block after which line `number` follows (or goes on, where it is cut)."""
@@ -347,7 +343,7 @@ class Reader:
             return None
         if hits and hits[-1] >= self._count:
             hits = tuple(which for which in hits if which < self._count)
-            self._count_lost(message)
+            self.lost_messages += lost(message)
         time = line.time
         boots = self._boots
         if line.kernel:
@@ -371,11 +367,6 @@ class Reader:
         line.kernel = kernel == "1"
         if boot:
             line.mark = boot
-
-    def _count_lost(self, message: str) -> None:
-        for pattern in _LOST:
-            if found := pattern.search(message):
-                self.lost_messages += int(found[1])
 
     def _agrees(self, after: int) -> bool:
         """Whether the next timestamps, too, lie before what was reached: a new boot, not a garbled number."""

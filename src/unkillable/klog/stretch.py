@@ -17,6 +17,9 @@ _FEWEST = 3
 _SIZE = 1 << 14
 """Bytes looked at together."""
 
+_BATCH = 1 << 12
+"""Bytes read together: what comes after the end of a report is read again in another way."""
+
 
 class Stretch(msgspec.Struct, gc=False):
     """Lines that follow one another, all of one framing with printk's time, of plain text, and with none of the literals.
@@ -55,11 +58,6 @@ class Stretch(msgspec.Struct, gc=False):
             start = self.data.find(b"\n", start) + 1
             index += 1
 
-    @property
-    def last(self) -> str:
-        """The last line."""
-        return self.data[self.data.rfind(b"\n", 0, -1) + 1 :].decode("ascii").rstrip()
-
 
 def together(data: bytes, pos: int, limit: int, common: Common) -> tuple[bytes, list[bytes], int]:
     """As many lines from `pos` on as can be told at once, their times, and how many were looked at.
@@ -78,6 +76,14 @@ def together(data: bytes, pos: int, limit: int, common: Common) -> tuple[bytes, 
     if len(times) >= _FEWEST and not _grow(times):
         lines, times = _up_to_fall(lines, times)
     return (lines, times, seen) if len(times) >= _FEWEST else (b"", [], seen)
+
+
+def plain_lines(data: bytes, pos: int, limit: int, common: Common) -> bytes:
+    """The lines from `pos` on that are all such lines; `limit` is the end of one."""
+    if limit - pos > _BATCH:
+        limit = data.rfind(b"\n", pos, pos + _BATCH) + 1 or limit
+    lines = data[pos:limit]
+    return lines[: common.run(lines)]
 
 
 def _returns(lines: bytes) -> bool:
