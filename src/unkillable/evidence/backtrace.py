@@ -50,6 +50,7 @@ _TASK = re.compile(r"^\s*<{1,2}(?P<end>/{0,2})T{1,2}A{1,2}S{1,2}K{1,2}>{1,2}\s*$
 _plain: dict[str, tuple[Frame, ...]] = {}
 """Lines that are frames and nothing else: the same few thousand again and again in a dump of all tasks."""
 _PLAIN_LIMIT = 50_000
+
 _SLEEPERS = frozenset({"__schedule", "schedule", "__switch_to", "context_switch"})
 _OUTERMOST = frozenset(
     "ret_from_fork ret_from_fork_asm ret_from_exception ret_fast_syscall asm_exc_page_fault error_code page_fault "
@@ -62,6 +63,11 @@ _LAST = frozenset(
     "entry_SYSCALL_64_after_hwframe ret_fast_syscall el0t_64_sync el0_sync el0_svc_naked ret_from_fork_asm "
     "ret_from_kernel_thread ret_from_kernel_user_thread".split()
 )
+
+
+def is_of_trace(text: str) -> bool:
+    """Whether a line is certain to be of some trace, without a closer look: frames that were met before, x86's registers."""
+    return text in _plain or text[:4] in _REGISTERS
 
 
 class StackReader:

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from msgspec import structs
 
@@ -37,23 +36,28 @@ _ZONE = re.compile(
 _NODE = re.compile(r"Node (?P<node>\d{1,4}) active_anon:\d")
 _BUDDY = re.compile(r"(?:Node \d{1,4} )?[A-Z][A-Za-z0-9]{2,10}: \d{1,15}\*(?P<page>\d{1,7})kB ")
 _HOPELESS = re.compile(r"all_unreclaimable\? yes")
+# A word that is in every line of the kind, its pattern, the fact's name.
 _SIMPLE = (
-    (re.compile(r"(?P<n>\d{1,15}) total pagecache pages"), "page_cache_pages"),
-    (re.compile(r"(?P<n>\d{1,15}) pages (?:of )?RAM"), "pages_ram"),
-    (re.compile(r"(?P<n>\d{1,15}) (?:pages reserved|reserved pages)"), "pages_reserved"),
-    (re.compile(r"Free swap *[=:] *(?P<n>\d{1,15}) ?kB"), "swap_free"),
-    (re.compile(r"Total swap *= *(?P<n>\d{1,15}) ?kB"), "swap_total"),
+    (" total pagecache", re.compile(r"(?P<n>\d{1,15}) total pagecache pages"), "page_cache_pages"),
+    ("RAM", re.compile(r"(?P<n>\d{1,15}) pages (?:of )?RAM"), "pages_ram"),
+    ("reserved", re.compile(r"(?P<n>\d{1,15}) (?:pages reserved|reserved pages)"), "pages_reserved"),
+    ("Free swap", re.compile(r"Free swap *[=:] *(?P<n>\d{1,15}) ?kB"), "swap_free"),
+    ("Total swap", re.compile(r"Total swap *= *(?P<n>\d{1,15}) ?kB"), "swap_total"),
 )
 # Counted lines of the block's end that go to `pages` under a short name.
 _PAGES = (
-    (re.compile(r"(?P<n>\d{1,15}) pages in swap cache|(?P<m>\d{1,15}) pages swap cached"), "swap_cache"),
-    (re.compile(r"(?P<n>\d{1,15}) pages (?:HighMem/MovableOnly|of HIGHMEM|HighMem)"), "highmem"),
-    (re.compile(r"(?P<n>\d{1,15}) pages cma reserved|(?P<m>\d{1,15}) pages cma"), "cma_reserved"),
-    (re.compile(r"(?P<n>\d{1,15}) pages hwpoisoned"), "hwpoisoned"),
-    (re.compile(r"(?P<n>\d{1,15}) free pages"), "free"),
-    (re.compile(r"(?P<n>\d{1,15}) slab pages"), "slab"),
-    (re.compile(r"(?P<n>\d{1,15}) pages shared"), "shared"),
-    (re.compile(r"(?P<n>\d{1,15}) pages non-shared"), "non_shared"),
+    (
+        "swap cache",
+        re.compile(r"(?P<n>\d{1,15}) pages in swap cache|(?P<m>\d{1,15}) pages swap cached"),
+        "swap_cache",
+    ),
+    ("H", re.compile(r"(?P<n>\d{1,15}) pages (?:HighMem/MovableOnly|of HIGHMEM|HighMem)"), "highmem"),
+    ("cma", re.compile(r"(?P<n>\d{1,15}) pages cma reserved|(?P<m>\d{1,15}) pages cma"), "cma_reserved"),
+    ("hwpoisoned", re.compile(r"(?P<n>\d{1,15}) pages hwpoisoned"), "hwpoisoned"),
+    (" free pages", re.compile(r"(?P<n>\d{1,15}) free pages"), "free"),
+    (" slab pages", re.compile(r"(?P<n>\d{1,15}) slab pages"), "slab"),
+    (" pages shared", re.compile(r"(?P<n>\d{1,15}) pages shared"), "shared"),
+    (" pages non-shared", re.compile(r"(?P<n>\d{1,15}) pages non-shared"), "non_shared"),
 )
 _OTHER = re.compile(
     r"(?:Node \d+ )?[A-Z]\w{2,10} per-cpu:|(?:CPU|cpu) +\d+:? (?:hi:|Hot:|hot:|cold:)|lowmem_reserve\[\]:|protections\[\]:"
@@ -85,10 +89,16 @@ class MemInfoReader:
 
     def feed(self, record: Record) -> bool:
         text = record.text.strip()
-        if _HEAD.search(text):
+        if "Mem-" in text and _HEAD.search(text):
             if self.first is not None:
                 return False
-        elif not any(take(text) for take in self._steps()):
+        elif not (
+            self._zone(text)
+            or self._node(text)
+            or self._global(text)
+            or self._counts(text)
+            or self._rest(text)
+        ):
             return False
         if len(self.zones) > len(self.zone_lines):
             self.zone_lines.append(record.number)
@@ -101,9 +111,6 @@ class MemInfoReader:
         return tuple(
             structs.replace(zone, line=line) for zone, line in zip(self.zones, self.zone_lines, strict=False)
         )
-
-    def _steps(self) -> tuple[Callable[[str], bool], ...]:
-        return (self._zone, self._node, self._global, self._counts, self._rest)
 
     def _zone(self, text: str) -> bool:
         match = _ZONE.search(text) if " free:" in text else None
@@ -144,7 +151,7 @@ class MemInfoReader:
 
     def _global(self, text: str) -> bool:
         """`active_anon:9 inactive_anon:15570 isolated_anon:0`; a slow serial line may have eaten some characters."""
-        if "kB" in text or not _TOKENS.search(text):
+        if ":" not in text or "kB" in text or not _TOKENS.search(text):
             return False
         found = [(name.lower(), int(number)) for name, number in _COUNT.findall(text)]
         known = [(name, number) for name, number in found if name in _GLOBAL]
@@ -157,13 +164,13 @@ class MemInfoReader:
     def _counts(self, text: str) -> bool:
         if "page" not in text and " swap" not in text:
             return False
-        for pattern, name in _SIMPLE:
-            match = pattern.search(text)
+        for word, pattern, name in _SIMPLE:
+            match = pattern.search(text) if word in text else None
             if match is not None:
                 self.simple.setdefault(name, int(match["n"]))
                 return True
-        for pattern, name in _PAGES:
-            match = pattern.search(text)
+        for word, pattern, name in _PAGES:
+            match = pattern.search(text) if word in text else None
             if match is not None:
                 self.pages.setdefault(name, int(match[1] or match[2]))
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from unkillable.evidence.backtrace import StackReader
+from unkillable.evidence.backtrace import StackReader, is_of_trace
 from unkillable.evidence.builder import Builder
 from unkillable.evidence.gfp import read_mask
 from unkillable.evidence.meminfo import MemInfoReader
@@ -41,6 +41,8 @@ _REMARKS = (
 _PANIC = re.compile(
     r"Kernel panic - not syncing:? (?P<title>(?:Out of memory|System is deadlocked on memory).{0,80})"
 )
+_REMARK_WORDS = ("COMPACTION", "excessive", "no killable", "already exiting", "request ignored", "panic")
+"""One of these is in every remark, and in a panic's line."""
 _CONTEXT = re.compile(r"^\s*(?:Hardware name: |Modules linked in|Workqueue: )")
 TASK_COMM_LEN = 16
 COMM_KEPT = 64  # of what stands before the head: the name, or a program's output and the name
@@ -106,10 +108,14 @@ class OomSection:
         text = record.text
         if len(text) > 4096 or (self.kills and not self.group and not GROUP.search(text)):
             return False
-        if not any(step(text, record) for step in self.steps):
-            return False
-        self.last = record.number
-        return True
+        if self.stack is not None and is_of_trace(text) and self.stack.feed(record):
+            self.last = record.number
+            return True
+        for step in self.steps:
+            if step(text, record):
+                self.last = record.number
+                return True
+        return False
 
     # --- the end of the report: summary, choice, kill
 
@@ -216,6 +222,8 @@ class OomSection:
         return self.memcg.feed(text) or self.slab.feed(text)
 
     def _remark(self, text: str, record: Record) -> bool:
+        if not any(word in text for word in _REMARK_WORDS):
+            return False
         for name, pattern in _REMARKS:
             match = pattern.search(text)
             if match is not None:
