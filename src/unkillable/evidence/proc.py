@@ -206,9 +206,9 @@ def read_log(name: str, data: bytes) -> Evidence | None:
 
 def take_log(builder: Builder, log: Evidence) -> None:
     """Puts what a log shows into `builder`, before what is seen live; what is known of the kernel already stays."""
-    for name, kept in builder.kept.items():
+    for name in KEEP:
         for fact in getattr(log, name):
-            kept.add(fact)
+            builder.kept[name].add(fact)
     known = log.kernel
     builder.set_kernel(
         release=known.release, machine=known.machine, tainted=known.tainted, distribution=known.distribution,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import cast
 
 import msgspec
 
@@ -65,10 +66,16 @@ class EvidenceReader:
                 yield self._finish(builder)
                 builder, opened = Builder(self.source.name, piece.boot), self.open
                 self.hints = hints(votes=True)
-            if isinstance(piece, Stretch):
-                self._skim(builder, piece)
-            elif self._offer(builder, piece):
-                continue
+            if type(piece) is Record:
+                # The short way for the bulk of a dump: the next line of the report that is open.
+                short = piece.time is not None and builder.votes_left <= 0 and len(piece.text) <= LINE_LIMIT
+                if short and opened.feed(piece):
+                    builder.kernel_lines += 1
+                    self.last = piece
+                    continue
+                self._take(builder, piece, offered=short)
+            else:
+                self._skim(builder, cast("Stretch", piece))
             if self.close_reading:
                 reader.each = bool(opened.sections)
             else:
@@ -85,17 +92,6 @@ class EvidenceReader:
         builder.lines = self.reader.lines
         builder.lost_messages = self.reader.lost_messages
         return builder.finish()
-
-    def _offer(self, builder: Builder, record: Record) -> bool:
-        """Whether the line was simply the next one of an open report; else it is taken otherwise."""
-        # The short way for the bulk of a dump.
-        short = record.time is not None and builder.votes_left <= 0 and len(record.text) <= LINE_LIMIT
-        if short and self.open.feed(record):
-            builder.kernel_lines += 1
-            self.last = record
-            return True
-        self._take(builder, record, offered=short)
-        return False
 
     def _take(self, builder: Builder, record: Record, offered: bool) -> None:
         """A line that is not simply the next one of a report; `offered` to the open ones already or not."""
@@ -146,11 +142,11 @@ class EvidenceReader:
             line = lines.data.rfind(b"\n", at, start) + 1 or at
             index = begin + lines.data.count(b"\n", at, line)
             self._pass(builder, lines, begin, index)
-            self._offer(builder, lines.record(index, line))
+            self._take(builder, lines.record(index, line), offered=False)
             begin, at = index + 1, lines.data.find(b"\n", line) + 1
             if self.open.sections:
                 for record in lines.records(begin, at):
-                    self._offer(builder, record)
+                    self._take(builder, record, offered=False)
                 return
         self._pass(builder, lines, begin, lines.count)
 

@@ -18,7 +18,7 @@ from unkillable.klog.record import Record
 from unkillable.klog.rows import TABLE
 from unkillable.klog.scan import Match
 from unkillable.klog.streams import Source
-from unkillable.klog.stretch import Stretch, plain_lines, together
+from unkillable.klog.stretch import Stretch, plain_lines, start_of, together
 from unkillable.klog.text import PLAIN, clean, decode
 
 _NO_HITS: tuple[int, ...] = ()
@@ -201,7 +201,7 @@ class Reader:
             return None
         found = Stretch(number, len(times), boots.number, lines, times, callers, self._framer.rows)
         boots.passed(number, times, distinct=self._framer.alone is not None)
-        self._ran(found.count, lines, lines.rfind(b"\n", 0, -1) + 1)
+        self._ran(found.count, lines)
         self.lines = number
         self._ran_lines, self._ran_to = found.count, pos + len(lines)
         return found
@@ -216,43 +216,42 @@ class Reader:
             yield found
             self.lines = number + found.count - 1
             return
-        boots, framer, first, begun, each = self._boots, self._framer, number, pos, self.each
+        boots, framer, first, each = self._boots, self._framer, number, self.each
         alone = framer.alone is not None
+        common = framer.common(self._line.caller is not None) if alone or self._close else None
         boot, floor, newest = boots.number, boots.floor, -1.0
-        for printed, caller, message in self._fields(data, pos, limit):
-            time = float(printed)
-            if time < floor:
-                break
-            if time != newest or not alone:
-                boots.see(number, message, time, False)
-                newest, floor = time, boots.floor
-            begun, pos = pos, data.find(b"\n", pos) + 1
-            number += 1
-            self.lines = number - 1
-            yield Record(number - 1, message.rstrip(), time, None, None, caller or None, _NO_HITS, True, boot)
-            if not self.want or (each and not self.each):
-                break
+        go_on = True
+        while (
+            common is not None and go_on and pos < limit and (lines := plain_lines(data, pos, limit, common))
+        ):
+            fields = common.fields(lines.decode("ascii"))
+            taken = 0
+            for printed, caller, message in fields:
+                time = float(printed)
+                if time < floor:
+                    go_on = False
+                    break
+                if time != newest or not alone:
+                    boots.see(number, message, time, False)
+                    newest, floor = time, boots.floor
+                self.lines = here = number + taken
+                taken += 1
+                yield Record(here, message.rstrip(), time, None, None, caller or None, _NO_HITS, True, boot)
+                if not self.want or (each and not self.each):
+                    go_on = False
+                    break
+            number += taken
+            pos += len(lines) if taken == len(fields) else start_of(lines, taken)
         self._ran_lines, self._ran_to = number - first, pos
-        self._ran(number - first, data, begun)
+        self._ran(number - first, data[:pos])
 
-    def _fields(self, data: bytes, pos: int, limit: int) -> Iterator[tuple[str, str, str]]:
-        """Time, caller and text of lines of the present framing; ends before one that is not."""
-        framer = self._framer
-        common = framer.common(self._line.caller is not None) if self._close or framer.alone else None
-        while common is not None and pos < limit:
-            lines = plain_lines(data, pos, limit, common)
-            if not lines:
-                return
-            yield from common.fields(lines.decode("ascii"))
-            pos += len(lines)
-
-    def _ran(self, count: int, data: bytes, last: int) -> None:
-        """Lines were read without the framer; the last of them begins at `last`."""
+    def _ran(self, count: int, data: bytes) -> None:
+        """So many lines, the last ones of `data`, were read without the framer."""
         framer = self._framer
         if (
             count and len(framer.rows) > 1
         ):  # a header: whose it was last tells how the next ones are to be read
-            self._line.reset(data[last : data.find(b"\n", last)].decode("ascii").rstrip())
+            self._line.reset(data[data.rfind(b"\n", 0, -1) + 1 :].decode("ascii").rstrip())
             framer.strip(self._line)
             count -= 1
         framer.run += count

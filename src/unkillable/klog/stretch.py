@@ -86,6 +86,14 @@ def plain_lines(data: bytes, pos: int, limit: int, common: Common) -> bytes:
     return lines[: common.run(lines)]
 
 
+def start_of(lines: bytes, index: int) -> int:
+    """Where the line of this index, from 0, begins."""
+    at = 0
+    for _ in range(index):
+        at = lines.find(b"\n", at) + 1
+    return at
+
+
 def _returns(lines: bytes) -> bool:
     """Whether there are carriage returns within a line."""
     return b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n")
