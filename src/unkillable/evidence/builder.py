@@ -136,6 +136,11 @@ class Builder:
             self.first_wall = record.wall
         return msgspec.structs.replace(record, time=(record.wall or 0.0) - (self.first_wall or 0.0))
 
+    def dates(self, record: Record) -> None:
+        """Notes when the boot's times were 0, if the line has a date and a time."""
+        if record.wall is not None and record.time is not None and record.kernel:
+            self.wall = record.wall - record.time
+
     def begin_snapshot(self, origin: str | None) -> int:
         """A new dump of many tasks starts; sightings until the next one share its number."""
         self.snapshot += 1

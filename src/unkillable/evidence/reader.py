@@ -99,8 +99,8 @@ class EvidenceReader:
             record = msgspec.structs.replace(record, text=record.text[:LINE_LIMIT])
         if record.time is None and record.wall is not None and record.kernel:
             record = builder.dated(record)
-        if builder.wall is None and record.wall is not None and record.time is not None and record.kernel:
-            builder.wall = record.wall - record.time
+        if builder.wall is None:
+            builder.dates(record)
         builder.kernel_lines += 1
         told: Told | None = None
         if builder.votes_left > 0:
@@ -135,6 +135,8 @@ class EvidenceReader:
 
     def _skim(self, builder: Builder, lines: Stretch) -> None:
         """Lines of which most, or all, say nothing: only those with hints are looked at."""
+        if builder.wall is None and lines.dated:
+            builder.dates(lines.record(0, 0))
         begin, at = 0, 0  # line and byte up to which they were taken
         for start in self.hints.starts(lines.data):
             if start < at:

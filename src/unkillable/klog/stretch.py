@@ -39,6 +39,11 @@ class Stretch(msgspec.Struct, gc=False):
     """Whether each line has a caller id, or none."""
     _rows: tuple[Row, ...]
 
+    @property
+    def dated(self) -> bool:
+        """Whether the lines have a header in front of printk's time, with a date."""
+        return len(self._rows) > 1
+
     def record(self, index: int, start: int) -> Record:
         """The line of this index (from 0), which begins at byte `start` of the data."""
         text = self.data[start : self.data.find(b"\n", start)].decode("ascii").rstrip()
