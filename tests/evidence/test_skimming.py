@@ -34,6 +34,12 @@ FRAMINGS: list[Callable[[bytes, int], bytes]] = [
     lambda line, number: b"Jan  2 00:00:01 box kernel: " + line,
     lambda line, number: b"Jan  2 00:00:01 box%d kernel: " % (number // 20) + line,
     lambda line, number: b"Jan  2 00:00:01 box kernel: " + line.partition(b"] ")[2],
+    lambda line, number: (
+        b"Mar %02d %02d:00:%02d box kernel: " % (1 + number // 50, number % 24, number % 60)
+        + line.partition(b"] ")[2]
+    ),
+    lambda line, number: b"Feb 31 00:00:%02d box kernel: " % (number // 3 % 60) + line.partition(b"] ")[2],
+    lambda line, number: b"Oct 10 10:%02d:59 box kernel: " % (number // 3 % 62) + line.partition(b"] ")[2],
     lambda line, number: b"2026-01-02T00:00:01.25+01:00 box kernel: " + line,
     lambda line, number: (
         b"Jan  2 00:00:01 box app: " + line if number % 9 == 0 else b"Jan  2 00:00:01 box kernel: " + line

@@ -135,9 +135,15 @@ class EvidenceReader:
 
     def _skim(self, builder: Builder, lines: Stretch) -> None:
         """Lines of which most, or all, say nothing: only those with hints are looked at."""
-        if builder.wall is None and lines.dated:
+        if builder.wall is None and lines.both:
             builder.dates(lines.record(0, 0))
         begin, at = 0, 0  # line and byte up to which they were taken
+        if (
+            lines.dates and builder.clock == "boot"
+        ):  # some lines have printk's time, or it is not known yet whether any has
+            for record in lines.records(begin, at):
+                self._take(builder, record, offered=False)
+            return
         for start in self.hints.starts(lines.data):
             if start < at:
                 continue  # in the line that was looked at last
@@ -156,7 +162,9 @@ class EvidenceReader:
         """Lines that no open report is there to take, and no row knows."""
         if begin == end:
             return
-        times = list(map(float, lines.times[begin:end]))
+        times = lines.seconds(begin, end)
+        if lines.dates:
+            times = [time - (builder.first_wall or 0.0) for time in times]
         builder.passed(end - begin)
         builder.saw(lines.number + begin, times[0])
         builder.saw(lines.number + end - 1, times[-1])

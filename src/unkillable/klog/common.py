@@ -1,16 +1,23 @@
-"""The commonest lines: one framing throughout, printk's time, plain text. Many of them are told by one pattern."""
+"""The commonest lines: one framing throughout, with printk's time or else a date, plain text. Many of them are told by one pattern."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-TIME = r"\[( {0,12}\d{1,12}\.\d{6})\]"
-"""printk's time as most kernels print it; the only group."""
-_CALLER = r"\[ {0,8}([TC]\d{1,10})\]"
+_SECONDS = r" {0,12}\d{1,12}\.\d{6}"
+TIME = rf"\[{_SECONDS}\]"
+"""printk's time as most kernels print it."""
+_CALLER = r"[TC]\d{1,10}"
 _TEXT = r" (?![\w.-]{1,64} kernel:| [(\[]\d|-?\(\d|[IDWE]?\[\d{1,2}: |\[ {0,8}[TC]\d|<[c0-7]|c\d)"
 """A blank, and none of what may stand behind printk's own prefix or in front of another one."""
-ALONE = TIME + _TEXT
+ALONE = rf"\[({_SECONDS})\]{_TEXT}"
+"""Its group is the time."""
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+DATE = _MONTH + r" [ \d]\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+"""syslog's; the day may be one that no month has."""
+_UNTIMED = rf"(?!\d|<|\[(?: {{0,12}}[\d+TC]|{_MONTH}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun))|[IDWE]\[|c\d|-?\(\d)"
+"""None of what may be printk's prefix, or stand behind it."""
 _MERGED = rb"\[(?![ \d][ \d.]{9,16}\][ \[])"
 """A bracket that is not the beginning of another printk prefix, which lines merged into one have."""
 
@@ -18,14 +25,17 @@ _MERGED = rb"\[(?![ \d][ \d.]{9,16}\][ \[])"
 class Common:
     """Tells lines with one kind of prefix."""
 
-    def __init__(self, prefix: str, caller: str) -> None:
-        """`prefix`: its pattern, with the time as the only group; `caller`: that of a caller id, the only group too, or nothing."""
-        whole = prefix + caller + _TEXT
-        bare = whole.replace("[( ", "[(?: ").replace("([TC]", "(?:[TC]").encode("ascii")
-        timed = whole.replace("([TC]", "(?:[TC]").encode("ascii")
-        named = prefix + (caller or "()") + _TEXT
+    def __init__(self, prefix: str, group: str, caller: str, text: str) -> None:
+        """`prefix`: its pattern; `group`: the part of it that is the time, or the date; `caller`: a caller id's pattern, or nothing;
+        `text`: what may follow."""
+        self.dates = group == DATE
+        """The time is a date: printk's is not printed."""
+        timed = prefix.replace(group, f"({group})", 1)
+        named = timed + (caller.replace(_CALLER, f"({_CALLER})") or "()") + text
+        encoded = (timed + caller + text).encode("ascii")
+        bare = (prefix + caller + text).encode("ascii")
         self.times = re.compile(
-            rb"^%s(?=[ \t]*[!-~])[^\[\n]*(?:%s[^\[\n]*)*\n" % (timed, _MERGED), re.MULTILINE
+            rb"^%s(?=[ \t]*[!-~])[^\[\n]*(?:%s[^\[\n]*)*\n" % (encoded, _MERGED), re.MULTILINE
         ).findall
         """The time of each such line that is not blank."""
         self._run = re.compile(
@@ -44,9 +54,11 @@ class Common:
 def common(forms: tuple[str | None, ...], caller: bool) -> Common | None:
     """For lines whose prefixes have these forms (Row.form), with a caller id behind printk's time or without one.
 
-    None where one of them has no form, none has the time, or the last has no place for a caller.
+    None where one of them has no form, the last has no time and no date, or no place for a caller.
     """
-    prefix = "".join(form or "" for form in forms)
-    if None in forms or prefix.count(TIME) != 1 or (caller and forms[-1] == TIME):
+    if not forms or None in forms or (caller and forms[-1] == TIME):
         return None
-    return Common(prefix, _CALLER if caller else "")
+    prefix = "".join(form or "" for form in forms)
+    if prefix.endswith(TIME):
+        return Common(prefix, _SECONDS, rf"\[ {{0,8}}{_CALLER}\]" if caller else "", _TEXT)
+    return Common(prefix, DATE, "", _UNTIMED) if len(forms) == 1 and prefix.startswith(DATE) else None

@@ -197,10 +197,15 @@ class Reader:
             self._apart = (
                 number + seen
             )  # a log of which little can be told at once: not to look at it again and again
-        if not times or float(times[0]) < boots.floor:
+        if not times or (not common.dates and float(times[0]) < boots.floor):
             return None
-        found = Stretch(number, len(times), boots.number, lines, times, callers, self._framer.rows)
-        boots.passed(number, times, distinct=self._framer.alone is not None)
+        found = Stretch(
+            number, len(times), boots.number, lines, times, common.dates, callers, self._framer.rows
+        )
+        if common.dates:
+            boots.see(number, "", None, confirmed=False)
+        else:
+            boots.passed(number, times, distinct=self._framer.alone is not None)
         self._ran(found.count, lines)
         self.lines = number
         self._ran_lines, self._ran_to = found.count, pos + len(lines)
@@ -219,6 +224,8 @@ class Reader:
         boots, framer, first, each = self._boots, self._framer, number, self.each
         alone = framer.alone is not None
         common = framer.common(self._line.caller is not None) if alone or self._close else None
+        if common is not None and common.dates:
+            common = None
         boot, floor, newest = boots.number, boots.floor, -1.0
         go_on = True
         while (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from unkillable.klog import clock
-from unkillable.klog.common import ALONE, TIME
+from unkillable.klog.common import ALONE, DATE, TIME
 from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row, by_stage
 
 LEVELS = {
@@ -223,7 +223,7 @@ ROWS: tuple[Row, ...] = (
          r"(?:-|(?:\[[^\]]{0,1024}\]){1,8})(?: {1,2}(?=<?\d?>?\[)| \ufeff?|$)", _rfc5424),
     _row("syslog", LOG, "<" + _MONTHS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?"
          rf"(?: \d{{4}})?) (?:(?!kernel:){_HOST} )?(?:(?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) )?{_TAG}",
-         _header(clock.syslog), form=rf"{_MONTH} [ \d]\d \d\d:\d\d:\d\d {_KERNEL}"),
+         _header(clock.syslog), form=rf"{DATE} {_KERNEL}"),
     _row("logread", LOG, "MTWFS", rf"{_DAY} (?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d \d{{4}})"
          rf"(?: {_HOST})? (?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) {_TAG}", _header(clock.syslog)),
     _row("iso-syslog", LOG, "<" + _DIGITS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_ISO}) {_HOST} {_TAG}", _header(clock.iso),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from unkillable.klog import clock
 from unkillable.klog.common import Common
 from unkillable.klog.framing import Line, Row
 from unkillable.klog.record import Record
@@ -22,7 +23,7 @@ _BATCH = 1 << 12
 
 
 class Stretch(msgspec.Struct, gc=False):
-    """Lines that follow one another, all of one framing with printk's time, of plain text, and with none of the literals.
+    """Lines that follow one another, all of one framing with printk's time or a date, of plain text, with none of the literals.
 
     Times never fall.  No line is blank.
     """
@@ -34,15 +35,27 @@ class Stretch(msgspec.Struct, gc=False):
     data: bytes
     """The lines as they are, each with its line end."""
     times: list[bytes]
-    """As printed, with blanks in front."""
+    """As printed, with blanks in front; or dates of one day."""
+    dates: bool
+    """Whether it is dates, and the lines have no other time."""
     callers: bool
     """Whether each line has a caller id, or none."""
     _rows: tuple[Row, ...]
 
     @property
-    def dated(self) -> bool:
-        """Whether the lines have a header in front of printk's time, with a date."""
+    def both(self) -> bool:
+        """Whether the lines have a header with a date in front of printk's time."""
         return len(self._rows) > 1
+
+    def seconds(self, begin: int, end: int) -> list[float]:
+        """Of these lines, printk's time, or the seconds since 1970 of their dates."""
+        if not self.dates:
+            return list(map(float, self.times[begin:end]))
+        midnight = clock.syslog(self.times[0][:-8].decode("ascii") + "00:00:00") or 0.0
+        return [
+            midnight + int(time[-8:-6]) * 3600 + int(time[-5:-3]) * 60 + int(time[-2:])
+            for time in self.times[begin:end]
+        ]
 
     def record(self, index: int, start: int) -> Record:
         """The line of this index (from 0), which begins at byte `start` of the data."""
@@ -78,8 +91,8 @@ def together(data: bytes, pos: int, limit: int, common: Common) -> tuple[bytes, 
         # Something else is among them: only those before it.
         lines = lines[: common.run(lines)]
         times = common.times(lines)
-    if len(times) >= _FEWEST and not _grow(times):
-        lines, times = _up_to_fall(lines, times)
+    if len(times) >= _FEWEST and not _grow(times, common.dates):
+        lines, times = (b"", []) if common.dates else _up_to_fall(lines, times)
     return (lines, times, seen) if len(times) >= _FEWEST else (b"", [], seen)
 
 
@@ -104,8 +117,12 @@ def _returns(lines: bytes) -> bool:
     return b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n")
 
 
-def _grow(times: list[bytes]) -> bool:
-    """Whether no time is smaller than the one before."""
+def _grow(times: list[bytes], dates: bool) -> bool:
+    """Whether no time is smaller than the one before; of dates, whether they are of one day, too."""
+    if dates:
+        first = times[0]
+        known = clock.syslog(first.decode("ascii")) is not None
+        return known and all(time[:-8] == first[:-8] for time in times) and times == sorted(times)
     if len(set(map(len, times))) == 1:
         return times == sorted(times)  # padded to one width they compare as numbers do
     numbers = list(map(float, times))
