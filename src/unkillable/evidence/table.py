@@ -43,7 +43,7 @@ class Format(msgspec.Struct, frozen=True):
     name: str
     literals: tuple[str, ...]
     """One of these occurs in every line of this format. Empty: tried only while a section is open or the
-    whole input is read closely."""
+    whole input is read closely, by its guard."""
     pattern: re.Pattern[str]
     """Searched in the line without framing."""
     handle: Handler
@@ -52,8 +52,8 @@ class Format(msgspec.Struct, frozen=True):
     sample: str
     """A file below tests/samples that shows it."""
     guard: tuple[str, ...] = ()
-    """For a row without literals: one of these occurs in every line of it.  Not part of the fast scan, only a
-    cheaper question than the pattern."""
+    """Of a row without literals, which must have some: one of these occurs in every line of it.  Not part of the fast scan; a close
+    reading passes over lines that have none (`hints`)."""
 
     def find(self, text: str) -> re.Match[str] | None:
         """The pattern's match in a line, if its literals or its guard do not rule it out."""
