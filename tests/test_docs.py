@@ -158,6 +158,8 @@ def test_the_worked_example_of_a_new_format(tmp_path: Path, monkeypatch: pytest.
     literals = tuple(dict.fromkeys([*formats.literals(), *room["ACME"].literals]))
     monkeypatch.setattr(reader, "table", lambda: rows)
     monkeypatch.setattr(reader, "literals", lambda: literals)
+    monkeypatch.setattr(reader, "_literals", reader._literals.__wrapped__)
+    monkeypatch.setattr(reader, "_by_literal", reader._by_literal.__wrapped__)
     assert shown()
 
 
