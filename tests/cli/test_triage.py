@@ -95,10 +95,15 @@ def test_a_second_run_reads_only_what_is_new(place: Path, tmp_path: Path) -> Non
 def test_what_the_surroundings_kept_from_being_read_is_tried_again(tmp_path: Path) -> None:
     write_logs(tmp_path / "logs", 1)
     (tmp_path / "logs" / "link.log").symlink_to(tmp_path / "later.log")
-    assert document(tmp_path, "--store", "s", "logs")["reading"]["broken"] == 1
+    found = document(tmp_path, "--store", "s", "logs")
+    assert (found["reading"]["broken"], found["totals"]["logs"]) == (1, 1)
+    assert [(one["reason"], one["count"]) for one in found["broken"]] == [
+        ("cannot be opened: No such file or directory", 1)
+    ]
     (tmp_path / "later.log").write_bytes((SAMPLES / "amd64-6.1-oom.sample").read_bytes())
     again = document(tmp_path, "--store", "s", "logs")
     assert (again["reading"]["logs"], again["reading"]["broken"]) == (1, 0)
+    assert (again["totals"]["logs"], again["broken"]) == (2, [])
 
 
 def test_two_processes_give_the_same_as_one(place: Path) -> None:

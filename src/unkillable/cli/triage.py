@@ -149,7 +149,7 @@ def _read(store: Store, given: dict[str, Any], failed: list[Log]) -> Reading:
     from unkillable.fleet.filling import read_into
     from unkillable.fleet.inputs import check, count
     from unkillable.fleet.name_fields import NameFields
-    from unkillable.fleet.triage_types import Reading
+    from unkillable.fleet.triage_types import Reading, Reason
 
     paths: tuple[str, ...] = given["paths"]
     NameFields(given["name_fields"])  # complains about a wrong one before anything is read
@@ -167,6 +167,7 @@ def _read(store: Store, given: dict[str, Any], failed: list[Log]) -> Reading:
         tally.bytes,
         round(time.monotonic() - began, 3),
         chosen.name,
+        again=tuple(Reason(why, *rest) for why, rest in tally.again.items()),
     )
 
 

@@ -25,6 +25,7 @@ _COMMIT = 15.0
 """Seconds of work that are lost at most when this process is killed, and done again by the next run."""
 _ASKED = (1000, 10_000, 100_000)
 """Inputs that the store is asked about at a time: few at first, so that work begins soon."""
+_REASONS = 1000
 _LOST = "ends the process that reads it, each time it is tried: too much memory?"
 
 
@@ -44,6 +45,8 @@ class Tally(msgspec.Struct):
     """Files read by now."""
     bytes: int = 0
     """Of them, on disk."""
+    again: dict[str, tuple[int, str]] = {}
+    """What the surroundings kept from being read, so that the next run tries it again: reason to how often, and an example."""
 
 
 def read_into(
@@ -100,9 +103,7 @@ def _changed(
         tally.inputs += len(chunk)
         for log in chunk:
             if isinstance(log, Log):
-                writer.add(log)
-                tally.logs += 1
-                tally.broken += 1
+                _note(writer, tally, log)
         for each in given:
             if all(one.name in known for one in each.inputs):
                 tally.unchanged += 1
@@ -135,9 +136,7 @@ def _add(writer: Writer, tally: Tally, batch: Batch, result: bytes | None) -> No
     found = _lost(batch) if result is None else decode_logs(result)
     for given, logs in zip(batch.given, found, strict=True):
         for log in logs:
-            writer.add(log)
-        tally.logs += len(logs)
-        tally.broken += sum(log.problem is not None for log in logs)
+            _note(writer, tally, log)
         tally.copies += sum(log.content in batch.known for log in logs)
         tally.files += len(given.inputs)
         tally.bytes += given.size
@@ -146,6 +145,17 @@ def _add(writer: Writer, tally: Tally, batch: Batch, result: bytes | None) -> No
         first, *others = given.inputs
         for one in (msgspec.structs.replace(first, logs=len(logs)), *others):
             writer.done(one)
+
+
+def _note(writer: Writer, tally: Tally, log: Log) -> None:
+    tally.logs += 1
+    tally.broken += log.problem is not None
+    if log.problem is not None and _not_its_fault(log):
+        count, example = tally.again.get(log.problem, (0, log.name))
+        if count or len(tally.again) < _REASONS:
+            tally.again[log.problem] = count + 1, example
+    else:
+        writer.add(log)
 
 
 def _lost(batch: Batch) -> list[list[Log]]:

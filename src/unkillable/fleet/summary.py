@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from unkillable import __version__
 from unkillable.fleet.answers import Bucket, ProblemRow, Totals
@@ -43,7 +44,7 @@ def summarise(
         causes=causes,
         more=len(buckets) - len(causes),
         trend=tuple(questions.trend(None, BINS)),
-        broken=_broken(questions),
+        broken=_broken(questions, reading.again if reading is not None else ()),
         compared=None if compare is None else Compared(*compare, tuple(questions.compare(*compare))),
     )
 
@@ -80,14 +81,14 @@ def _sentence(totals: Totals, count: int, causes: tuple[Cause, ...]) -> str:
     return f"{totals.hung:,} of {logs} {verb}, {count:,} causes; the most frequent: {what}"
 
 
-def _broken(questions: Questions) -> tuple[Reason, ...]:
+def _broken(questions: Questions, again: Sequence[Reason]) -> tuple[Reason, ...]:
     found: dict[str, tuple[int, str]] = {}
-    for row in _problems(questions):
-        reason = _NUMBER.sub("N", row.problem)
+    for one in chain(again, (Reason(row.problem, 1, row.name) for row in _problems(questions))):
+        reason = _NUMBER.sub("N", one.reason)
         if reason not in found and len(found) >= _REASONS:
             reason = "other reasons"
-        count, example = found.get(reason, (0, row.name))
-        found[reason] = count + 1, example
+        count, example = found.get(reason, (0, one.example))
+        found[reason] = count + one.count, example
     return tuple(
         Reason(reason, count, example)
         for reason, (count, example) in sorted(found.items(), key=lambda one: (-one[1][0], one[0]))

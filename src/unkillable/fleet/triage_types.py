@@ -54,6 +54,8 @@ class Reading(msgspec.Struct, frozen=True):
     """Where it was done."""
     pruned: int = 0
     """Logs that --retain forgot."""
+    again: tuple[Reason, ...] = ()
+    """What could not be opened, or a server did not give: not in the store, and tried again by the next run."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -84,5 +86,5 @@ class Triage(msgspec.Struct, frozen=True, kw_only=True):
     trend: tuple[Bin, ...] = ()
     """All logs over time, in stretches of the same length."""
     broken: tuple[Reason, ...] = ()
-    """The most frequent first."""
+    """Of the store and of `reading.again`, the most frequent first."""
     compared: Compared | None = None

@@ -137,7 +137,8 @@ def _change(one: Change, wide: int) -> list[str]:
 def _broken(triage: Triage, paint: Style, wide: int) -> list[str]:
     if not triage.broken:
         return []
-    logs = f"{triage.totals.broken:,} log{'s' if triage.totals.broken != 1 else ''}"
+    count = words.broken(triage)
+    logs = f"{count:,} log{'s' if count != 1 else ''}"
     lines = [paint("head", f"{logs} could not be read, or not all of them")]
     for one in triage.broken[:_REASONS]:
         lines += wrap(_theirs(one.reason), _INDENT, wide, f"{one.count:>9,}  ")

@@ -42,7 +42,12 @@ def tone(triage: Triage) -> str:
     """bad, unsure or good."""
     if triage.totals.hung:
         return "bad"
-    return "unsure" if triage.totals.broken or not triage.totals.logs else "good"
+    return "unsure" if triage.broken or not triage.totals.logs else "good"
+
+
+def broken(triage: Triage) -> int:
+    """Logs that could not be read, or not all of them."""
+    return sum(one.count for one in triage.broken)
 
 
 def number(count: int) -> str:
