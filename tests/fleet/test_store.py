@@ -176,6 +176,10 @@ def test_pruned_logs_stay_away_and_are_not_read_again(tmp_path: Path) -> None:
     store = filled(tmp_path / "s", logs)
     assert store.prune(logs[10].seen) == 10
     assert store.prune(logs[10].seen) == 0
+    merged = sorted((tmp_path / "s" / "commits").iterdir())
+    assert len(merged) == 1
+    assert store.prune(logs[10].seen - 1) == 0
+    assert sorted((tmp_path / "s" / "commits").iterdir()) == merged
     with store.questions() as ask:
         assert ask.totals().logs == 10
         assert [one.cause for one in ask.signatures()] == [sign(2).cause]
@@ -183,6 +187,19 @@ def test_pruned_logs_stay_away_and_are_not_read_again(tmp_path: Path) -> None:
     filled(tmp_path / "s", logs)
     with store.questions() as ask:
         assert ask.totals().logs == 10
+
+
+def test_logs_from_before_a_prune_that_found_none_do_not_count_either(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s", [log(i, sign(1)) for i in range(10, 20)])
+    (whole,) = (tmp_path / "s" / "commits").iterdir()
+    assert store.prune(log(10).seen) == 0
+    assert whole.exists()
+    filled(tmp_path / "s", [log(i, sign(1)) for i in range(15)])
+    with store.questions() as ask:
+        assert ask.totals().logs == 10
+        store.compact()
+        assert ask.totals().logs == 10
+        assert ask.sql("SELECT count(*) FROM findings").rows == ((10,),)
 
 
 def test_a_newer_store_and_no_store_are_told(tmp_path: Path) -> None:

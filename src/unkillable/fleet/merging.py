@@ -53,12 +53,18 @@ def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit
 
 
 def prune(root: Path, commits: Sequence[Commit], before: float) -> int:
-    """Merges all without the logs that were seen before a time; returns how many these were."""
+    """Merges all without the logs that were seen before a time; returns how many these were.
+
+    Where there are none, a commit of nothing says that those which come later do not count.
+    """
+    if before <= layout.horizon(commits):
+        return 0
     with database.connect() as db:
         views.define(db, root, commits, (LOGS, FINDINGS))
         found = db.execute("SELECT count(*) FROM logs WHERE seen < ? AND seen <> 0", [before]).fetchone()
-    merge(root, commits, before)
-    return int(found[0]) if found else 0
+    count = int(found[0]) if found else 0
+    merge(root, commits if count else (), before)
+    return count
 
 
 def tidy(root: Path) -> None:
