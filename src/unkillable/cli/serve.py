@@ -151,7 +151,7 @@ def _access(given: dict[str, Any], bound: socket.socket, loopback: bool, token: 
     if given["host"] not in _ANY:
         names.add(given["host"].lower())
     if not loopback:
-        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+        names.add(socket.gethostname().lower())
     return Access(loopback, frozenset(names), token, f"unkillable-{bound.getsockname()[1]}")
 
 
