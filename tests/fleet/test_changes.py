@@ -16,7 +16,9 @@ from tests.fleet.made import START, log, sign
 from tests.fleet.test_store import filled
 from unkillable.errors import UserError
 from unkillable.fleet.changes import Counts, adjust, compare, fisher, rate, ratio_interval
+from unkillable.fleet.summary import summarise
 from unkillable.fleet.types import Log
+from unkillable.report import triage_html, triage_text
 
 
 def verdicts(counts: list[tuple[int, int]], before: int, after: int) -> list[str]:
@@ -161,3 +163,11 @@ def test_a_release_that_was_watched_for_longer_is_told(tmp_path: Path) -> None:
         day = 86400
         (one,) = ask.compare("1.0", "2.0", since=START + 79 * day, until=START + 88 * day)
         assert (one.before.of, one.after.of) == (1, 10)
+
+
+def test_cautions_stand_beside_the_changes(tmp_path: Path) -> None:
+    with filled(tmp_path / "s", releases(tmp_path, named=False)).questions() as ask:
+        told = summarise(ask, None, None, 5, ("1.0", "2.0"))
+    assert told.compared.cautions
+    assert "Logs are counted, as they do not tell" in " ".join(triage_text.render(told, columns=100).split())
+    assert f"<p>{told.compared.cautions[0]}</p>" in triage_html.render(told)

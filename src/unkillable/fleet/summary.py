@@ -45,7 +45,9 @@ def summarise(
         more=len(buckets) - len(causes),
         trend=tuple(questions.trend(None, BINS)),
         broken=_broken(questions, reading.again if reading is not None else ()),
-        compared=None if compare is None else Compared(*compare, tuple(questions.compare(*compare))),
+        compared=None
+        if compare is None
+        else Compared(*compare, tuple(questions.compare(*compare)), questions.cautions(*compare)),
     )
 
 

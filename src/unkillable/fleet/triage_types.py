@@ -64,6 +64,8 @@ class Compared(msgspec.Struct, frozen=True):
     before: str
     after: str
     changes: tuple[Change, ...] = ()
+    cautions: tuple[str, ...] = ()
+    """What to keep in mind with them: sentences."""
 
 
 class Triage(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,6 +118,8 @@ def _changes(triage: Triage, paint: Style, wide: int) -> list[str]:
     ]
     if rest:
         lines.append(f"  {rest:,} more causes without a difference that these numbers show")
+    for caution in found.cautions:
+        lines += wrap(_theirs(caution), _INDENT, wide, "  ")
     return lines
 
 

@@ -135,7 +135,10 @@ class Browsing:
             asks = msgspec.structs.replace(asks, before=releases[1].name, after=releases[0].name)
         both = asks.before and asks.after
         changes = self.ask(self.store.compare, asks.before, asks.after) if both else []
-        return self.site.page("compare.html", request, asks=asks, releases=releases, changes=changes)
+        cautions = self.ask(self.store.cautions, asks.before, asks.after) if changes else ()
+        return self.site.page(
+            "compare.html", request, asks=asks, releases=releases, changes=changes, cautions=cautions
+        )
 
     def broken(self, request: Request) -> Response:
         asks = asked(request)
