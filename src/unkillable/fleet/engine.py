@@ -83,8 +83,6 @@ def _local(workers: int) -> Iterator[Engine]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    # Without it any user of this machine could connect to the scheduler while it runs.
-    security = Security.temporary() if find_spec("cryptography") else None
     with ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="unkillable-"))
         stack.enter_context(dask.config.set(_LOCAL | {"temporary-directory": place}))
@@ -98,7 +96,8 @@ def _local(workers: int) -> Iterator[Engine]:
                     scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                     local_directory=place,
                     silence_logs=logging.CRITICAL,
-                    security=security,
+                    # Any user of this machine can reach loopback: only who has this run's certificate is let in.
+                    security=Security.temporary(),
                     loop=loop,
                     preload=["unkillable.fleet.worker"],
                 )

@@ -64,7 +64,7 @@ class Log(msgspec.Struct, frozen=True):
     name: str
     """Path or URL, with `!member` for a member of an archive."""
     content: str
-    """BLAKE2b of the bytes as they lie there, 16 bytes, hexadecimal; of a log that could not be read, of what could."""
+    """BLAKE2b of the bytes, decompressed: 16 bytes, hexadecimal; of a log that could not be read, of what could."""
     size: int
     """Bytes."""
     device: str = ""
