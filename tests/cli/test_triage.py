@@ -234,3 +234,11 @@ def test_the_page_has_no_script_and_escapes_what_logs_say(place: Path, tmp_path:
     assert "&lt;script&gt;" in html
     assert "default-src 'none'" in html
     assert "<title>1 of 2 logs hangs, of one cause" in html
+
+
+def test_a_zombie_is_listed_and_no_hang(tmp_path: Path) -> None:
+    log = SAMPLES / "amd64-6.1-zombie.sample.xz"
+    done = triage(tmp_path, "--exit-code", log)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "1 log, and it shows no hang"
+    assert "zombie: a dead process" in done.stdout

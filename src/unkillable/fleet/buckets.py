@@ -8,7 +8,7 @@ import msgspec
 
 from unkillable.fleet import facts
 from unkillable.fleet.answers import Bucket, Example, Share, Variant
-from unkillable.fleet.facts import ALL, SHOWING, Condition
+from unkillable.fleet.facts import ALL, HARMLESS, SHOWING, Condition
 from unkillable.fleet.reading import Reader
 
 _VARIANTS = 10
@@ -38,14 +38,14 @@ def alone(reader: Reader, cause: str) -> Bucket | None:
 
 
 def page(reader: Reader, chosen: Condition, limit: int, offset: int) -> list[Bucket]:
-    """The causes that a condition leaves, the most frequent first."""
+    """The causes that a condition leaves, the most frequent first; last what hangs nothing."""
     condition, given = chosen
     rows = reader.all(
         f"""SELECT cause, {SHOWING} AS count, count(DISTINCT device) FILTER (device <> '') AS devices,
             count(DISTINCT release) FILTER (release <> '') AS releases,
             min(seen) AS first_seen, max(seen) AS last_seen
         FROM facts WHERE cause IS NOT NULL AND {condition}
-        GROUP BY cause ORDER BY count DESC, cause LIMIT $limit OFFSET $offset""",
+        GROUP BY cause ORDER BY any_value(kind) = '{HARMLESS}', count DESC, cause LIMIT $limit OFFSET $offset""",
         given | {"limit": limit, "offset": offset},
     )
     if not rows:

@@ -8,6 +8,7 @@ from itertools import chain
 
 from unkillable import __version__
 from unkillable.fleet.answers import Bucket, ProblemRow, Totals
+from unkillable.fleet.facts import HARMLESS
 from unkillable.fleet.hints import hint
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.triage_types import Cause, Compared, Reading, Reason, Triage
@@ -38,7 +39,7 @@ def summarise(
     return Triage(
         tool=f"unkillable {__version__}",
         store=store,
-        sentence=_sentence(totals, len(buckets), causes),
+        sentence=_sentence(totals, sum(one.kind != HARMLESS for one in buckets), causes),
         totals=totals,
         reading=reading,
         causes=causes,
@@ -67,7 +68,7 @@ def _sentence(totals: Totals, count: int, causes: tuple[Cause, ...]) -> str:
     if not totals.logs:
         return "no logs"
     logs = f"{totals.logs:,} logs" if totals.logs != 1 else "1 log"
-    if not causes:
+    if not count:
         return f"none of {logs} shows a hang" if totals.logs != 1 else "1 log, and it shows no hang"
     first = causes[0]
     bucket = first.bucket
