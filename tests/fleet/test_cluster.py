@@ -31,11 +31,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of the engine's own threads
 ]
 LOGS = 300
-SMALL_TASKS = (
-    "import unkillable.fleet.filling as filling; filling.LOGS_PER_TASK = 10; filling._COMMIT = 0.2; "
-    "from unkillable.cli.main import main; main()"
-)
-"""The command, with tasks so small that there is a middle to be killed in."""
+SMALL_TASKS = """
+import time
+import unkillable.fleet.filling as filling
+from unkillable.cli.main import main
+filling.LOGS_PER_TASK, filling._COMMIT = 10, 0.2
+add = filling._add
+filling._add = lambda *words: (time.sleep(0.1), add(*words))
+main()
+"""
+"""The command, with tasks so small, and a pause after each, that on any machine there is a middle to be killed in."""
 
 
 def wait(what: Callable[[], object], seconds: float = 60.0) -> object:
