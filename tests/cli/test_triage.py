@@ -242,3 +242,20 @@ def test_a_zombie_is_listed_and_no_hang(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == "1 log, and it shows no hang"
     assert "zombie: a dead process" in done.stdout
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    """By root it could be: what is written aside and renamed takes its place."""
+    log = SAMPLES / "amd64-6.1-zombie.sample.xz"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        done = triage(tmp_path, "-o", pipe, log)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert b"zombie: a dead process" in reader.communicate(timeout=20)[0]
+    assert pipe.is_fifo()
+    assert (
+        complaint(triage(tmp_path, "--export", pipe, log))
+        == f"unkillable: --export {pipe}: is no file; name one that may be written anew"
+    )
+    assert pipe.is_fifo()

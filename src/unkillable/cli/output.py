@@ -44,8 +44,15 @@ def forget_output() -> None:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file whole or not at all.  What is there and no file, such as /dev/null, is written to, never replaced."""
     target = Path(path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        try:
+            with target.open("wb") as stream:
+                stream.write(data)
+        except OSError as error:
+            raise UserError(f"{path}: cannot write: {error.strerror}") from error
+        return
     try:
         handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:

@@ -23,6 +23,8 @@ FROM logs AS l LEFT JOIN findings AS f ON l.content = f.content
 def export(store: Store, path: str) -> int:
     """Writes a row for each log and episode; the file is written whole or not at all.  Returns how many rows there are."""
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise UserError(f"--export {path}: is no file; name one that may be written anew")
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
         aside = Path(place, "rows.parquet")
         with database.connect() as db:
