@@ -47,9 +47,13 @@ def test_the_answer_comes_first(place: Path) -> None:
     done = triage(place, "--store", "store")
     assert (done.returncode, done.stderr) == (0, "")
     found = document(place, "--store", "store")
-    first = found["causes"][0]
-    head = f"{found['totals']['hung']:,} of {LOGS + 5} logs hang, {len(found['causes'])} causes; the most frequent: {first['bucket']['title']}"
-    assert done.stdout.startswith(head)
+    (first,) = (one for one in found["causes"] if one["bucket"]["kind"] not in ("cached-error", "zombie"))
+    totals, lines = found["totals"], done.stdout.splitlines()
+    assert lines[0].startswith(
+        f"1 of {LOGS + 5} logs hangs, of one cause: {first['bucket']['title']}, 1 log, 1 device, since "
+    )
+    assert lines[0].endswith(f"; {totals['failing']} more show an error that is served again and again")
+    assert totals["hung"] == 1 < totals["failing"]
     assert "5 logs could not be read, or not all of them" in done.stdout
     assert first["bucket"]["example"]["name"] in done.stdout
     assert "read nothing" not in done.stdout  # nothing was to be read
@@ -259,3 +263,14 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
         == f"unkillable: --export {pipe}: is no file; name one that may be written anew"
     )
     assert pipe.is_fifo()
+
+
+def test_a_cached_error_is_bad_news_and_no_hang(tmp_path: Path) -> None:
+    error, hang = SAMPLES / "amd64-6.1-squashfs-corrupt.sample", SAMPLES / "amd64-6.1-abba-deadlock.sample"
+    done = triage(tmp_path, "--exit-code", error)
+    assert (done.returncode, done.stderr) == (1, "")
+    said = "1 log, and it shows no hang; 1 shows an error that is served again and again"
+    assert done.stdout.splitlines()[0] == said
+    both = triage(tmp_path, error, hang).stdout.splitlines()[0]
+    assert both.startswith("1 of 2 logs hangs, of one cause: deadlock: ")
+    assert both.endswith("; 1 more shows an error that is served again and again")

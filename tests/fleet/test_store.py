@@ -13,7 +13,7 @@ from tests.fleet.made import content, finding, log, sign, source
 from unkillable.errors import UserError
 from unkillable.fleet import merging
 from unkillable.fleet.store import Store
-from unkillable.fleet.types import Input, Log
+from unkillable.fleet.types import Finding, Input, Log
 
 
 def filled(path: Path, logs: list[Log], **options: int) -> Store:
@@ -337,3 +337,18 @@ def test_odd_names_times_and_numbers_are_kept(tmp_path: Path) -> None:
         }  # fmt: skip
         assert ask.logs(limit=1)[0].line == 2**40
         assert sum(part.logs for part in ask.trend(bins=3)) == 1
+
+
+def test_a_hang_stands_for_its_log_whatever_comes_before(tmp_path: Path) -> None:
+    kinds = ("zombie", "cached-error", "deadlock")
+    for expected, chosen in (((1, 0), kinds), ((0, 1), kinds[:2]), ((0, 0), kinds[:1])):
+        findings = tuple(
+            Finding(i, msgspec.structs.replace(sign(i), kind=kind), kind, "high", "")
+            for i, kind in enumerate(chosen)
+        )
+        store = Store.open(str(tmp_path / str(len(chosen))), create=True)
+        with store.writer() as writer:
+            writer.add(Log("a", f"{1:032x}", 1, findings=findings))
+        with store.questions() as ask:
+            assert (ask.totals().hung, ask.totals().failing) == expected
+            assert len(ask.signatures()) == len(chosen)

@@ -37,7 +37,7 @@ def triage(words: str = "", causes: int = 3) -> Triage:
         tool="unkillable 1",
         store="fleet.store",
         sentence=f"30 of 90 logs hang, 3 causes; the most frequent: x{words}",
-        totals=Totals(90, 2, 20, 2, 30, 3, START, START + 10 * DAY),
+        totals=Totals(90, 2, 20, 2, 30, 0, 3, START, START + 10 * DAY),
         reading=Reading(95, 5, 90, 2, 3, 900_000, 4.5, "2 processes", 1),
         causes=tuple(cause(number, words, 10) for number in range(causes)),
         more=4,
@@ -50,4 +50,4 @@ def triage(words: str = "", causes: int = 3) -> Triage:
 
 
 def nothing() -> Triage:
-    return Triage(sentence="no logs", totals=Totals(0, 0, 0, 0, 0, 0, None, None))
+    return Triage(sentence="no logs", totals=Totals(0, 0, 0, 0, 0, 0, 0, None, None))

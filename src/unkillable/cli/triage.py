@@ -81,7 +81,8 @@ Examples:
     help="Causes to show, the most frequent.",
 )
 @output_options(
-    full="Text: variants, releases and what to do, for each cause.", exit_code="Exit with 1 if any log hangs."
+    full="Text: variants, releases and what to do, for each cause.",
+    exit_code="Exit with 1 if any log hangs, or shows a cached error.",
 )
 def command(**given: Any) -> None:
     """Say what a fleet dies of: reads very many logs and counts the causes of their hangs.
@@ -207,7 +208,7 @@ def _answer(questions: Questions, given: dict[str, Any], reading: Reading | None
     except BrokenPipeError:
         forget_output()  # `| head -1` read enough; the status still tells
         triage = _triage(questions, given, reading, pruned)
-    if given["exit_code"] and triage.totals.hung:
+    if given["exit_code"] and (triage.totals.hung or triage.totals.failing):
         raise click.exceptions.Exit(1)
 
 

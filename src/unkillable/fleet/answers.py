@@ -18,7 +18,8 @@ class Totals(msgspec.Struct, frozen=True):
     devices: int
     releases: int
     hung: int
-    """Logs with at least one signature."""
+    failing: int
+    """Logs in which nothing hung and an error was served again and again."""
     broken: int
     """Logs that could not be read, or not all of them."""
     first_seen: float | None

@@ -8,8 +8,9 @@ import msgspec
 
 from unkillable.fleet import facts
 from unkillable.fleet.answers import Bucket, Example, Share, Variant
-from unkillable.fleet.facts import ALL, HARMLESS, SHOWING, Condition
+from unkillable.fleet.facts import ALL, SHOWING, Condition
 from unkillable.fleet.reading import Reader
+from unkillable.fleet.types import HARMLESS
 
 _VARIANTS = 10
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
-from unkillable.fleet.types import Input, Log
+from unkillable.fleet.types import FAILING, Finding, Input, Log, hangs
 
 COLUMNS: dict[str, dict[str, str]] = {
     INPUTS: {
@@ -29,7 +29,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Table to column to DuckDB's type.  `scheme` and `written` are the commit's.
 
-`shown` is the finding that stands for its log, the first that hung or else the first; the `new_` ones say that no earlier
+`shown` is the finding that stands for its log, the first that hung or else that comes nearest to it; the `new_` ones say that no earlier
 finding of the log has the same cause or variant.  With them logs are counted without looking for those that are there twice."""
 _LARGEST = 2**63 - 1
 _EARLIEST = 946_684_800.0
@@ -54,7 +54,7 @@ def log_row(log: Log) -> dict[str, object]:
 
 def finding_rows(log: Log) -> Iterator[dict[str, object]]:
     seen: set[str] = set()
-    shown = next((i for i, finding in enumerate(log.findings) if finding.signature), 0)
+    shown = min(range(len(log.findings)), key=lambda i: _place(log.findings[i]), default=0)
     for i, finding in enumerate(log.findings):
         row: dict[str, object] = {
             "content": log.content, "episode": finding.episode, "kind": finding.kind,
@@ -73,6 +73,13 @@ def finding_rows(log: Log) -> Iterator[dict[str, object]]:
             }  # fmt: skip
             seen |= {sign.cause, sign.variant}
         yield row
+
+
+def _place(finding: Finding) -> int:
+    """Which finding stands for its log: a hang before an error, that before a zombie, all before none."""
+    if finding.signature is None:
+        return 3
+    return 0 if hangs(finding.kind) else 1 if finding.kind == FAILING else 2
 
 
 def plain(text: str) -> str:

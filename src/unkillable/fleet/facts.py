@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unkillable.fleet.layout import Commit
+from unkillable.fleet.types import FAILING, HARMLESS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -14,10 +15,10 @@ Condition = tuple[str, dict[str, object]]
 """What `facts` are chosen by, in SQL, and its parameters."""
 ALL = "count(*) FILTER (shown)"
 """Counts the logs among facts: each content once, whatever was found in it."""
-HARMLESS = "zombie"
-"""The kind that has a cause and hangs nothing: `diagnose --exit-code` passes it, too."""
-HUNG = f"count(*) FILTER (shown AND cause IS NOT NULL AND kind <> '{HARMLESS}')"
+HUNG = f"count(*) FILTER (shown AND cause IS NOT NULL AND kind NOT IN ('{FAILING}', '{HARMLESS}'))"
 """Counts the logs that hung."""
+FAILED = f"count(*) FILTER (shown AND cause IS NOT NULL AND kind = '{FAILING}')"
+"""Counts those that did not, and were served an error again and again."""
 SHOWING = "count(*) FILTER (new_cause)"
 """Counts the logs among the facts of one cause."""
 

@@ -18,7 +18,7 @@ from unkillable.fleet.answers import (
     Table,
     Totals,
 )  # fmt: skip
-from unkillable.fleet.facts import ALL, HUNG
+from unkillable.fleet.facts import ALL, FAILED, HUNG
 from unkillable.fleet.reading import Reader
 
 _ROW = (
@@ -58,7 +58,7 @@ class Questions:
             f"""SELECT {ALL} AS logs, (SELECT coalesce(sum(copies), 0)::BIGINT FROM copied) AS copies,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 count(DISTINCT release) FILTER (release <> '') AS releases,
-                {HUNG} AS hung, count(*) FILTER (shown AND broken) AS broken,
+                {HUNG} AS hung, {FAILED} AS failing, count(*) FILTER (shown AND broken) AS broken,
                 min(seen) FILTER (seen <> 0) AS first_seen, max(seen) FILTER (seen <> 0) AS last_seen,
                 count(*) FILTER (shown AND older) AS older
             FROM facts"""

@@ -8,10 +8,10 @@ from itertools import chain
 
 from unkillable import __version__
 from unkillable.fleet.answers import Bucket, ProblemRow, Totals
-from unkillable.fleet.facts import HARMLESS
 from unkillable.fleet.hints import hint
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.triage_types import Cause, Compared, Reading, Reason, Triage
+from unkillable.fleet.types import hangs
 from unkillable.versions import version_key
 
 BINS = 30
@@ -36,10 +36,12 @@ def summarise(
     buckets = questions.signatures(limit=_ALL)
     trends = questions.trends([one.cause for one in buckets[:limit]], BINS)
     causes = tuple(_cause(questions, one, trends.get(one.cause, ())) for one in buckets[:limit])
+    worst = next((one for one in buckets if hangs(one.kind)), None)
+    first = _sentence_of(questions, worst) if worst is not None else ""
     return Triage(
         tool=f"unkillable {__version__}",
         store=store,
-        sentence=_sentence(totals, sum(one.kind != HARMLESS for one in buckets), causes),
+        sentence=_sentence(totals, sum(hangs(one.kind) for one in buckets), first),
         totals=totals,
         reading=reading,
         causes=causes,
@@ -63,25 +65,29 @@ def _cause(questions: Questions, bucket: Bucket, trend: tuple[int, ...]) -> Caus
     )
 
 
-def _sentence(totals: Totals, count: int, causes: tuple[Cause, ...]) -> str:
-    """`812 of 10,000 logs hang, 12 causes; the most frequent: ...`"""
+def _sentence_of(questions: Questions, bucket: Bucket) -> str:
+    """`reclaim-livelock: ..., 431 logs, 87 devices, since 2026.3`"""
+    parts = [bucket.title, f"{bucket.count:,} log{'s' if bucket.count != 1 else ''}"]
+    if bucket.devices:
+        parts.append(f"{bucket.devices:,} device{'s' if bucket.devices != 1 else ''}")
+    if since := _cause(questions, bucket, ()).since_release:
+        parts.append(f"since {since}")
+    return ", ".join(parts)
+
+
+def _sentence(totals: Totals, count: int, first: str) -> str:
+    """`812 of 10,000 logs hang, 12 causes; the most frequent: ...`; `count` is of causes that hang, `first` tells the first."""
     if not totals.logs:
         return "no logs"
     logs = f"{totals.logs:,} logs" if totals.logs != 1 else "1 log"
+    failing = f"{totals.failing:,} more" if totals.hung else f"{totals.failing:,}"
+    failing += f" show{'s' if totals.failing == 1 else ''} an error that is served again and again"
     if not count:
-        return f"none of {logs} shows a hang" if totals.logs != 1 else "1 log, and it shows no hang"
-    first = causes[0]
-    bucket = first.bucket
-    parts = [f"{bucket.count:,} log{'s' if bucket.count != 1 else ''}"]
-    if bucket.devices:
-        parts.append(f"{bucket.devices:,} device{'s' if bucket.devices != 1 else ''}")
-    if first.since_release:
-        parts.append(f"since {first.since_release}")
-    verb = "hangs" if totals.hung == 1 else "hang"
-    what = f"{', '.join([bucket.title, *parts])}"
-    if count == 1:
-        return f"{totals.hung:,} of {logs} {verb}, of one cause: {what}"
-    return f"{totals.hung:,} of {logs} {verb}, {count:,} causes; the most frequent: {what}"
+        calm = f"none of {logs} shows a hang" if totals.logs != 1 else "1 log, and it shows no hang"
+        return f"{calm}; {failing}" if totals.failing else calm
+    said = f"{totals.hung:,} of {logs} {'hangs' if totals.hung == 1 else 'hang'}, "
+    said += f"of one cause: {first}" if count == 1 else f"{count:,} causes; the most frequent: {first}"
+    return f"{said}; {failing}" if totals.failing else said
 
 
 def _broken(questions: Questions, again: Sequence[Reason]) -> tuple[Reason, ...]:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+FAILING = "cached-error"
+"""The kind that has a signature and is no hang: programs die of it."""
+HARMLESS = "zombie"
+"""The kind that has a signature and hangs nothing: `diagnose --exit-code` passes it, too."""
+
 
 class Signature(msgspec.Struct, frozen=True):
     """What a hang is, without what differs from one kernel version, architecture or machine to the next.
@@ -87,3 +92,8 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     """Nanoseconds since 1970, or of an object store a hash of its version."""
     logs: int = 0
     """Logs that were found in it."""
+
+
+def hangs(kind: str) -> bool:
+    """Whether a signature of this kind is that of a hang."""
+    return kind not in (FAILING, HARMLESS)

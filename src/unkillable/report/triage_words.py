@@ -40,7 +40,7 @@ def narrow(counts: Sequence[int], columns: int) -> list[int]:
 
 def tone(triage: Triage) -> str:
     """bad, unsure or good."""
-    if triage.totals.hung:
+    if triage.totals.hung or triage.totals.failing:
         return "bad"
     return "unsure" if triage.broken or not triage.totals.logs else "good"
 
