@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from unkillable.errors import UserError
 from unkillable.fleet import buckets, changes, facts, layout, sql, trends
@@ -131,13 +132,14 @@ class Questions:
     def log(self, content: str) -> list[LogRow]:
         """All that is known of one content: a row for each of its names and episodes."""
         try:
-            rows = self._all(
-                f"""SELECT {_ROW} FROM logs AS l LEFT JOIN findings AS f ON l.content = f.content
-                WHERE l.content = $content ORDER BY l.name, f.episode""",
-                {"content": _uuid(content)},
-            )
+            given: dict[str, object] = {"content": UUID(hex=content)}
         except ValueError:
             return []
+        rows = self._all(
+            f"""SELECT {_ROW} FROM logs AS l LEFT JOIN findings AS f ON l.content = f.content
+            WHERE l.content = $content ORDER BY l.name, f.episode""",
+            given,
+        )
         return [_log_row(row) for row in rows]
 
     def problems(self, limit: int = 50, offset: int = 0) -> list[ProblemRow]:
@@ -214,12 +216,6 @@ class Questions:
                 known = ", ".join(row["release"] for row in some[:10]) + (", ..." if len(some) > 10 else "")
                 raise UserError(f"no log of release {name}; the store has {known or 'none'}")
         return found[before], found[after]
-
-
-def _uuid(content: str) -> str:
-    if len(content) != 32:
-        raise ValueError("no content hash")
-    return content
 
 
 def _log_row(row: dict[str, Any]) -> LogRow:
