@@ -171,7 +171,7 @@ def test_what_changed_between_two_releases(place: Path) -> None:
 
 def test_old_logs_are_forgotten(tmp_path: Path) -> None:
     write_logs(tmp_path / "logs", 10)
-    os.utime(tmp_path / "logs/device-0/0/00000.log", (1_000_000_000,) * 2)
+    os.utime(tmp_path / "logs/device-0/0/00000.log", (1_200_000_000,) * 2)
     found = document(tmp_path, "--store", "s", "--retain", "3650", "logs")
     assert (found["reading"]["logs"], found["reading"]["pruned"], found["totals"]["logs"]) == (10, 1, 9)
 

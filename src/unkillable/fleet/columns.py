@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
+from unkillable.fleet.name_fields import sane
 from unkillable.fleet.types import FAILING, Finding, Input, Log, hangs
 
 COLUMNS: dict[str, dict[str, str]] = {
@@ -32,8 +33,6 @@ COLUMNS: dict[str, dict[str, str]] = {
 `shown` is the finding that stands for its log, the first that hung or else that comes nearest to it; the `new_` ones say that no earlier
 finding of the log has the same cause or variant.  With them logs are counted without looking for those that are there twice."""
 _LARGEST = 2**63 - 1
-_EARLIEST = 946_684_800.0
-"""The year 2000; kernels that print what we read are younger."""
 _DAY = 86_400.0
 KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content, episode"}
 """What there is one row for."""
@@ -99,8 +98,8 @@ def fitting(number: int) -> int:
 
 
 def plausible(seen: float) -> float:
-    """The time, or 0, unknown, for one from before this could be, or after now: a clock that was not set.
+    """The time, or 0, unknown, for one of a clock that was not set, or from after now.
 
     One log of 1970 would stretch every trend, and be pruned first.
     """
-    return seen if _EARLIEST <= seen <= time.time() + _DAY else 0.0
+    return seen if sane(seen) is not None and seen <= time.time() + _DAY else 0.0
