@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
-from unkillable.fleet.name_fields import sane
+from unkillable.fleet.name_fields import printable, sane
 from unkillable.fleet.types import FAILING, Finding, Input, Log, hangs
 
 COLUMNS: dict[str, dict[str, str]] = {
@@ -40,14 +40,14 @@ KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content
 
 def input_row(given: Input) -> dict[str, object]:
     return {
-        "name": plain(given.name), "size": fitting(given.size), "changed": fitting(given.changed), "logs": given.logs,
+        "name": printable(given.name), "size": fitting(given.size), "changed": fitting(given.changed), "logs": given.logs,
     }  # fmt: skip
 
 
 def log_row(log: Log) -> dict[str, object]:
     return {
-        "name": plain(log.name), "content": log.content, "size": fitting(log.size), "device": plain(log.device),
-        "release": plain(log.release), "seen": plausible(log.seen), "problem": log.problem and plain(log.problem),
+        "name": printable(log.name), "content": log.content, "size": fitting(log.size), "device": printable(log.device),
+        "release": printable(log.release), "seen": plausible(log.seen), "problem": log.problem and printable(log.problem),
     }  # fmt: skip
 
 
@@ -57,17 +57,17 @@ def finding_rows(log: Log) -> Iterator[dict[str, object]]:
     for i, finding in enumerate(log.findings):
         row: dict[str, object] = {
             "content": log.content, "episode": finding.episode, "kind": finding.kind,
-            "confidence": finding.confidence, "summary": plain(finding.summary),
-            "kernel": finding.kernel and plain(finding.kernel), "arch": finding.arch and plain(finding.arch),
+            "confidence": finding.confidence, "summary": printable(finding.summary),
+            "kernel": finding.kernel and printable(finding.kernel), "arch": finding.arch and printable(finding.arch),
             "first_line": finding.first_line, "last_line": finding.last_line, "line": finding.line,
-            "quote": plain(finding.quote), "shown": i == shown,
+            "quote": printable(finding.quote), "shown": i == shown,
         }  # fmt: skip
         if (sign := finding.signature) is not None:
             row |= {
-                "cause": sign.cause, "variant": sign.variant, "title": plain(sign.title),
-                "variant_title": plain(sign.variant_title), "wait": sign.wait and plain(sign.wait),
-                "site": sign.site and plain(sign.site), "entered_by": sign.entered_by and plain(sign.entered_by),
-                "holders": [plain(one) for one in sign.holders], "memory": sign.memory,
+                "cause": sign.cause, "variant": sign.variant, "title": printable(sign.title),
+                "variant_title": printable(sign.variant_title), "wait": sign.wait and printable(sign.wait),
+                "site": sign.site and printable(sign.site), "entered_by": sign.entered_by and printable(sign.entered_by),
+                "holders": [printable(one) for one in sign.holders], "memory": sign.memory,
                 "new_cause": sign.cause not in seen, "new_variant": sign.variant not in seen,
             }  # fmt: skip
             seen |= {sign.cause, sign.variant}
@@ -79,17 +79,6 @@ def _place(finding: Finding) -> int:
     if finding.signature is None:
         return 3
     return 0 if hangs(finding.kind) else 1 if finding.kind == FAILING else 2
-
-
-def plain(text: str) -> str:
-    """The text as UTF-8 can have it: bytes of a file's name that are none are written `\\xff`."""
-    if text.isascii():
-        return text
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        data = text.encode("utf-8", "surrogatepass")
-    return data.decode("utf-8", "backslashreplace")
 
 
 def fitting(number: int) -> int:

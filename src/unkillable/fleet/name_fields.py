@@ -74,12 +74,12 @@ def sane(seconds: float | None) -> float | None:
     return seconds if seconds is not None and seconds >= _NOT_SET else None
 
 
-def printable(name: str) -> str:
-    """A file's name as text: it need not be UTF-8."""
-    if name.isascii():
-        return name
+def printable(text: str) -> str:
+    """The text as UTF-8 can have it, as a file's name need not be: bytes that are none are written `\\xff`."""
+    if text.isascii():
+        return text
     try:
-        name.encode()
+        data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return name
+        data = text.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "backslashreplace")
