@@ -139,11 +139,11 @@ def test_without_a_hang_and_without_logs(tmp_path: Path) -> None:
 def test_exit_code_and_a_reader_that_goes_away(place: Path) -> None:
     assert triage(place, "--store", "store", "--exit-code").returncode == 1
     with subprocess.Popen(
-        [sys.executable, "-m", "unkillable", "triage", "--store", "store", "--full"],
+        [sys.executable, "-m", "unkillable", "triage", "--store", "store", "--full", "--exit-code"],
         cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as child:  # fmt: skip
         child.stdout.close()
-        assert child.stderr.read() == b""
+        assert (child.stderr.read(), child.wait()) == (b"", 1)
 
 
 def test_full_has_variants_releases_and_what_to_do(place: Path) -> None:
@@ -196,7 +196,8 @@ def test_parquet_for_other_programs(place: Path, tmp_path: Path) -> None:
         (("--store", "logs", "logs"), "not a store and not empty"),
         (("--workers", "2", "--store", "store"), "are for reading: give logs to read"),
         (("--workers", "2", "--engine", "tcp://127.0.0.1:1", "logs"), "cannot be combined"),
-        (("--sql", "SELECT 1", "--html", "x.html", "--store", "store"), "cannot be combined"),
+        (("--sql", "SELECT 1", "--html", "x.html", "--store", "store"), "cannot be combined with --html"),
+        (("--sql", "SELECT 1", "--exit-code", "--store", "store"), "cannot be combined with --exit-code"),
         (("--name-fields", "(", "logs"), "not a regular expression"),
         (("--html", "nothere/x.html", "--store", "store"), "is no directory"),
         (("--engine", "tcp://127.0.0.1:1", "logs"), "no Dask scheduler answers there"),

@@ -319,7 +319,9 @@ def test_odd_names_times_and_numbers_are_kept(tmp_path: Path) -> None:
     odd = [
         msgspec.structs.replace(log(1, sign(1)), name="a\0b\n\x1b[31m", problem="\udcff\0", seen=math.nan),
         msgspec.structs.replace(log(2, sign(1)), name="\udcff.log", device="\ud800", seen=1e18),
-        msgspec.structs.replace(log(3, sign(1)), name="ü" * 3000, release="☃", seen=946_688_400.0, size=2**64),
+        msgspec.structs.replace(
+            log(3, sign(1)), name="ü" * 3000, release="☃", seen=946_688_400.0, size=2**64
+        ),
         msgspec.structs.replace(
             log(4, sign(1)), findings=(msgspec.structs.replace(finding(sign(1)), line=2**40),)
         ),

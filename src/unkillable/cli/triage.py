@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from unkillable.fleet.types import Log
 
 _DAY = 86400.0
+_OF_THE_REPORT = ("html", "compare", "full", "exit_code")
+"""Options that say nothing of the answer to --sql."""
 
 EPILOG = r"""\b
 Examples:
@@ -98,9 +100,9 @@ def command(**given: Any) -> None:
         raise UserError("--engine and --workers are for reading: give logs to read")
     if given["engine"] and given["workers"]:
         raise UserError("--engine and --workers cannot be combined: the cluster has its own workers")
-    if given["query"] and (given["html"] or given["compare"]):
+    if given["query"] and (other := next(filter(given.get, _OF_THE_REPORT), None)):
         raise UserError(
-            f"--sql cannot be combined with {'--html' if given['html'] else '--compare'}: it prints its own answer"
+            f"--sql cannot be combined with --{other.replace('_', '-')}: it prints its own answer"
         )
     check_targets(given["html"], given["output"], given["parquet"])
     with _store(given["place"], bool(given["paths"])) as store:
@@ -191,25 +193,24 @@ class _Chosen:
 
 
 def _answer(questions: Questions, given: dict[str, Any], reading: Reading | None, pruned: int) -> None:
-    from unkillable.report.schema import to_json
-
+    triage = None if given["query"] else _triage(questions, given, reading, pruned)
     try:
-        if given["query"]:
-            from unkillable.report.triage_text import table
-
-            found = questions.sql(given["query"])
-            emit(
-                given["output"],
-                lambda _: to_json(found).decode() if given["form"] == "json" else table(found),
-            )
-            return
-        triage = _triage(questions, given, reading, pruned)
-        _deliver(triage, given)
+        if triage is None:
+            _table(questions, given)
+        else:
+            _deliver(triage, given)
     except BrokenPipeError:
         forget_output()  # `| head -1` read enough; the status still tells
-        triage = _triage(questions, given, reading, pruned)
-    if given["exit_code"] and (triage.totals.hung or triage.totals.failing):
+    if triage is not None and given["exit_code"] and (triage.totals.hung or triage.totals.failing):
         raise click.exceptions.Exit(1)
+
+
+def _table(questions: Questions, given: dict[str, Any]) -> None:
+    from unkillable.report.schema import to_json
+    from unkillable.report.triage_text import table
+
+    found = questions.sql(given["query"])
+    emit(given["output"], lambda _: to_json(found).decode() if given["form"] == "json" else table(found))
 
 
 def _triage(questions: Questions, given: dict[str, Any], reading: Reading | None, pruned: int) -> Triage:
