@@ -7,8 +7,6 @@ out the page says how much.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,7 +16,7 @@ from unkillable.ksource.audit_types import FINDINGS, RANKS, Audit, Site
 from unkillable.ksource.compare_audits import worse
 from unkillable.report import audit_words as words
 from unkillable.report.audit_html.excerpts import BEFORE, Excerpts, excerpts
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, style
 
 __all__ = ["excerpts", "render"]
 
@@ -47,17 +45,16 @@ class Call(msgspec.Struct, frozen=True):
 def render(audit: Audit, sources: Excerpts | None = None) -> str:
     """The page; `sources` are lines of source around places, as `excerpts` reads them."""
     css = Markup("\n").join([style("page.css"), style("audit.css", folder=_FOLDER)])
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     found = [site for site in audit.sites if site.rank in FINDINGS]
     rest = [site for site in audit.sites if site.rank not in FINDINGS]
     shown = found[:_FINDINGS]
     place = f"{words.where(audit)}: "
-    return fill(
+    return document(
         "page.html",
         _FOLDER,
         a=audit,
         css=css,
-        css_hash=f"sha256-{digest}",
+        tool=audit.tool,
         words=words,
         answer=words.headline(audit),
         # The heading says where.

@@ -6,16 +6,13 @@ that names from somebody's log never pass through it, and that without it the st
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 import msgspec
 from markupsafe import Markup
 
 from unkillable.model.types import Answer, Explanation, Story
 from unkillable.report.explain_html import words
 from unkillable.report.explain_html.stage import Shot, shots
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, fill, style
 
 __all__ = ["page", "picture"]
 
@@ -44,15 +41,13 @@ def page(explanation: Explanation) -> str:
     stories = [told for _, told in rows if told is not None]
     first = stories[0] if stories else None
     results = {verdict.result for verdict in explanation.verdicts}
-    css, script = _css(), style("player.js", folder=_FOLDER)
-    return fill(
+    return document(
         "page.html",
         _FOLDER,
+        css=_css(),
+        tool=explanation.tool or "unkillable",
+        script=style("player.js", folder=_FOLDER),
         e=explanation,
-        css=css,
-        css_hash=_hash(css),
-        script=script,
-        script_hash=_hash(script),
         rows=rows,
         stories=stories,
         first=first,
@@ -65,8 +60,7 @@ def page(explanation: Explanation) -> str:
 
 def picture(story: Story, step: int) -> str:
     """A page with nothing but one scene: for pictures in documents."""
-    css = _css()
-    return fill("picture.html", _FOLDER, css=css, css_hash=_hash(css), shot=shots(story)[step], words=words)
+    return fill("picture.html", _FOLDER, css=_css(), shot=shots(story)[step], words=words)
 
 
 def _told(verdict: Answer, number: int) -> Told | None:
@@ -75,11 +69,6 @@ def _told(verdict: Answer, number: int) -> Told | None:
 
 def _css() -> Markup:
     return Markup("\n").join([style("page.css"), style("explain.css", "stage.css", folder=_FOLDER)])
-
-
-def _hash(text: str) -> str:
-    """The content security policy allows this style sheet, and this script, and nothing else."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _headline(first: Told | None, results: set[str]) -> str:

@@ -7,8 +7,6 @@ something is left out the page says how much, and that the JSON document has it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -19,7 +17,7 @@ from unkillable.diagnosis.types import Diagnosis, Memory
 from unkillable.evidence.types import OomReport, OomTask
 from unkillable.report import pictures
 from unkillable.report.html import chart, graph, words
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, fill, style
 
 __all__ = ["body", "render", "style_sheet", "title"]
 
@@ -63,8 +61,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def render(diagnosis: Diagnosis) -> str:
     """The page."""
-    css = style_sheet()
-    return fill("page.html", css=css, css_hash=_hash(css), **_shown(diagnosis))
+    return document("page.html", css=style_sheet(), tool=diagnosis.tool, **_shown(diagnosis))
 
 
 def body(diagnosis: Diagnosis) -> Markup:
@@ -107,11 +104,6 @@ def _shown(diagnosis: Diagnosis) -> dict[str, object]:
         "others": _first(diagnosis.others, _OTHERS),
         "problems": _first(diagnosis.problems, _OTHERS),
     }
-
-
-def _hash(css: str) -> str:
-    """The content security policy allows this style sheet and nothing else."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
 
 
 def _first(items: Sequence[Item], limit: int) -> Part[Item]:

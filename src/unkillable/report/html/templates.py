@@ -6,6 +6,8 @@ visible escapes, endless strings are cut, and Jinja escapes the rest.  A templat
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from functools import cache, partial
 from importlib.resources import files
@@ -15,11 +17,13 @@ from markupsafe import Markup
 
 from unkillable.report.plain import clean, cut
 
-__all__ = ["environment", "fill", "style"]
+__all__ = ["document", "environment", "fill", "style"]
 
 HERE = "html"
 """The folder with the diagnosis' page."""
 _ROOM = "unkillable.report"
+_DOCUMENT = "document.html"
+"""What the pages of every folder extend: a page that can be mailed and read anywhere."""
 _LONGEST = 4000
 """Characters of one string."""
 
@@ -43,11 +47,13 @@ def environment(folder: str, room: str = _ROOM) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(seconds=seconds, kib=kib, count=count)
+    made.filters.update(seconds=seconds, kib=kib, count=count, csp_hash=csp_hash)
     return made
 
 
 def _source(room: str, folder: str, name: str) -> str:
+    if name == _DOCUMENT:
+        room, folder = _ROOM, HERE
     return (files(room) / folder / name).read_text(encoding="utf-8")
 
 
@@ -60,6 +66,16 @@ def style(*names: str, folder: str = HERE, room: str = _ROOM) -> Markup:
 def fill(name: str, folder: str = HERE, /, **values: object) -> str:
     """A template of a folder of this room with these values."""
     return environment(folder).get_template(name).render(**values)
+
+
+def document(name: str, folder: str = HERE, /, *, css: Markup, tool: str, **values: object) -> str:
+    """A template that extends `document.html`: a whole page with its style sheet, which may load nothing else."""
+    return fill(name, folder, css=css, tool=tool, **values)
+
+
+def csp_hash(text: str) -> str:
+    """What a content security policy allows this style sheet, or this script, by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def seconds(value: float | None) -> str:

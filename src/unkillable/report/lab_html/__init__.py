@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import Reproduction, Run
 from unkillable.report import lab_pictures as pictures
 from unkillable.report import lab_words as words
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, style
 from unkillable.report.lab_svg import svg
 
 if TYPE_CHECKING:
@@ -49,6 +47,7 @@ def reproduction_page(found: Reproduction) -> str:
     lines = pictures.latencies([(found.release or found.setup.kernel, runs)])
     return _page(
         "reproduction.html",
+        found.tool,
         r=found,
         tone=words.TONE.get(found.summary.outcome, "bad"),
         meaning=words.MEANING[found.summary.outcome],
@@ -68,6 +67,7 @@ def comparison_page(found: Comparison) -> str:
     cells = _shown(found)
     return _page(
         "comparison.html",
+        found.tool,
         c=found,
         cells=cells,
         more=len(found.cells) - len(cells),
@@ -111,12 +111,11 @@ def _drawn(found: Comparison, css: str = "") -> dict[str, Markup]:
     }
 
 
-def _page(name: str, **values: object) -> str:
+def _page(name: str, tool: str, **values: object) -> str:
     css = Markup("\n").join(
         [style("page.css", "picture.css"), style("picture.css", "lab.css", folder=_FOLDER)]
     )
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return fill(name, _FOLDER, css=css, css_hash=f"sha256-{digest}", words=words, **values)
+    return document(name, _FOLDER, css=css, tool=tool, words=words, **values)
 
 
 def _picture(figure: Figure, ident: str, title: str, description: str, css: str = "") -> Markup:

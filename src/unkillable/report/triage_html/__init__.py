@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +9,7 @@ from markupsafe import Markup
 
 from unkillable.fleet.triage_types import Triage
 from unkillable.report import triage_words as words
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, style
 
 __all__ = ["render"]
 
@@ -46,13 +44,12 @@ class Tick(msgspec.Struct, frozen=True):
 def render(triage: Triage) -> str:
     """The page."""
     css = Markup("\n").join([style("page.css", "picture.css"), style("triage.css", folder=_FOLDER)])
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return fill(
+    return document(
         "page.html",
         _FOLDER,
         t=triage,
         css=css,
-        css_hash=f"sha256-{digest}",
+        tool=triage.tool,
         words=words,
         tone=words.tone(triage),
         bars=trend(triage),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from unkillable.ksource.waits_types import Wait, Waits
 from unkillable.report import waits_words as words
-from unkillable.report.html.templates import fill, style
+from unkillable.report.html.templates import document, style
 
 __all__ = ["render"]
 
@@ -22,15 +20,14 @@ _ROWS, _CHANGES = 2000, 500
 def render(found: Waits, families: tuple[str, ...] = ()) -> str:
     """The page."""
     css = Markup("\n").join([style("page.css"), style("waits.css", folder=_FOLDER)])
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     rows = words.families(found, families, everything=True)
     shown = _bounded(rows)
-    return fill(
+    return document(
         "page.html",
         _FOLDER,
         w=found,
         css=css,
-        css_hash=f"sha256-{digest}",
+        tool=found.tool,
         answer=words.headline(found, families),
         families=shown,
         more=sum(map(len, rows.values())) - sum(map(len, shown.values())),
