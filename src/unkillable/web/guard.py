@@ -18,6 +18,8 @@ from unkillable.web.site import Site
 
 __all__ = ["HEADERS", "Guard"]
 
+_TWO_LENGTHS = "The request says in two ways where it ends: send either Content-Length or Transfer-Encoding."
+
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -81,6 +83,9 @@ class Guard:
 
     def _stopped(self, request: Request) -> Response | None:
         """An answer that ends it here; None where the request may pass."""
+        # A proxy may go by the other one, and take for a body what is a second request here (RFC 9112, 6.3).
+        if "content-length" in request.headers and "transfer-encoding" in request.headers:
+            raise Refusal(400, _TWO_LENGTHS)
         self.access.check_name(request.headers.get("host"))
         if request.url.path == self.site.style_path:
             return None  # nothing of anybody's is in it, and the page that asks for the token has it too

@@ -122,7 +122,7 @@ class Site:
             )
         if refusal.status == 401:
             response.headers["www-authenticate"] = "Bearer"
-        if refusal.status in (408, 413):  # what is still sent is not waited for
+        if refusal.status in (400, 408, 413):  # what is still sent is not waited for
             response.headers["connection"] = "close"
         return response
 
