@@ -155,11 +155,11 @@ def test_an_upload_that_stops(hasty: int) -> None:
 
 
 def test_an_upload_that_drips(hasty: int) -> None:
-    """No pause is too long, but all of it is."""
+    """No pause is too long, but all of it is; sending takes 6 s, unless it is cut."""
     head = b"POST /api/diagnose HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
     answer, took = slow(hasty, head, *[b"x"] * 60, pause=0.1)
     assert answer[:13] in (b"HTTP/1.1 408 ", b"")
-    assert took < 8
+    assert took < 5
 
 
 def test_an_upload_without_an_end_is_cut(hasty: int) -> None:
