@@ -228,7 +228,6 @@ def test_answers_are_remembered_until_the_store_changes(
         asked.append("totals")
         return totals(self)
 
-    counted.__name__ = "totals"
     monkeypatch.setattr(Questions, "totals", counted)
     filled(tmp_path / "s", [log(1, sign(1))])
     with client(store=str(tmp_path / "s")) as visitor:
