@@ -8,47 +8,13 @@
 What is public is listed in `__all__` and described in docs/library.md.
 """
 
+# ruff: noqa: F403, F405  the names are those of the library's `__all__`
+
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # typing's own would have to be imported
 if TYPE_CHECKING:
-    from unkillable.library import (
-        KINDS,
-        Advice,
-        AllocProblem,
-        BootSummary,
-        Coverage,
-        Crash,
-        Diagnosis,
-        Edge,
-        Event,
-        Fact,
-        Frame,
-        FsError,
-        Graph,
-        HungTask,
-        KernelInfo,
-        Lockup,
-        Log,
-        MemInfo,
-        Memory,
-        Missing,
-        Node,
-        OomKill,
-        OomReport,
-        OomTask,
-        Problem,
-        Quote,
-        Stack,
-        Statement,
-        UserError,
-        Verdict,
-        Victim,
-        Waiter,
-        Zone,
-        diagnose,
-        diagnose_all,
-    )
+    from unkillable.library import *
 
 __all__ = [
     "KINDS", "Advice", "AllocProblem", "BootSummary", "Coverage", "Crash", "Diagnosis", "Edge", "Event", "Fact", "Frame",
