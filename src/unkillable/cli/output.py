@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from unkillable.errors import UserError
+from unkillable.files import replacing
 
 _COLOURS: dict[str, dict[str, object]] = {
     "headline-bad": {"fg": "red", "bold": True},
@@ -46,29 +45,11 @@ def forget_output() -> None:
 def write_file(path: str, data: bytes) -> None:
     """Writes a file whole or not at all.  What is there and no file, such as /dev/null, is written to, never replaced."""
     target = Path(path)
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        try:
-            with target.open("wb") as stream:
-                stream.write(data)
-        except OSError as error:
-            raise UserError(f"{path}: cannot write: {error.strerror}") from error
-        return
     try:
-        handle, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            target.write_bytes(data)
+            return
+        with replacing(target) as aside:
+            aside.write_bytes(data)
     except OSError as error:
-        raise UserError(f"{path}: cannot write there: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(aside).chmod(0o666 & ~umask)
-        Path(aside).replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            Path(aside).unlink()
         raise UserError(f"{path}: cannot write: {error.strerror}") from error
-    except BaseException:
-        with suppress(OSError):
-            Path(aside).unlink()
-        raise

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from unkillable.errors import UserError
+from unkillable.files import replacing
 from unkillable.fleet import database, layout, views
 from unkillable.fleet.store import Store
 
@@ -25,21 +23,13 @@ def export(store: Store, path: str) -> int:
     target = Path(path)
     if target.exists() and not target.is_file():
         raise UserError(f"--export {path}: is no file; name one that may be written anew")
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as place:
-        aside = Path(place, "rows.parquet")
-        with database.connect() as db:
+    try:
+        with replacing(target) as aside, database.connect() as db:
 
             def write(commits: Sequence[layout.Commit]) -> int:
                 views.define(db, store.root, commits)
                 return database.export(db, _ROWS, aside)
 
-            rows = views.steady(store.root, write)
-        try:
-            umask = os.umask(0)
-            os.umask(umask)
-            with suppress(OSError):
-                aside.chmod(0o666 & ~umask)
-            aside.replace(target)
-        except OSError as error:
-            raise UserError(f"--export {path}: cannot write: {error.strerror}") from None
-    return rows
+            return views.steady(store.root, write)
+    except OSError as error:
+        raise UserError(f"--export {path}: cannot write: {error.strerror}") from None

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from unkillable import cachedir
+from unkillable.files import replacing
 from unkillable.ksource import blocks, calls, extract, facts, handed, names, parts, text
 from unkillable.ksource.facts import Facts
 from unkillable.ksource.parts import Part
@@ -85,14 +86,10 @@ class Store:
 
 
 def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            aside.unlink()
+        with replacing(path) as aside:
+            aside.write_bytes(data)
 
 
 def _code() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from unkillable.errors import UserError
+from unkillable.files import replacing
 from unkillable.lab import cache
 from unkillable.lab.apt import DAY, Archive, NotServed, Package, archive, version_key
 from unkillable.lab.arch import Arch
@@ -72,9 +72,8 @@ def find(spec: str, arch: Arch, *, latest: bool = False) -> DebianKernel:
     found = _search(spec, match[1] or "", (match[2],) if match[2] else arch.flavours, arch)
     with cache.errors_told("noting a kernel"):
         pin.parent.mkdir(parents=True, exist_ok=True)
-        aside = pin.with_name(f".{pin.name}.{os.getpid()}")
-        aside.write_bytes(msgspec.json.encode(found))
-        aside.replace(pin)
+        with replacing(pin) as aside:
+            aside.write_bytes(msgspec.json.encode(found))
     return found
 
 

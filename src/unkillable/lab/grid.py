@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from statistics import mean
 import msgspec
 
 from unkillable.errors import UserError
+from unkillable.files import replacing
 from unkillable.lab import hosts
 from unkillable.lab.setup import Setup
 from unkillable.lab.types import Run
@@ -238,14 +237,8 @@ class Grid:
         data = msgspec.json.encode(Stored(own, cell.identity, number, run))
         path = self._path(cell, number)
         try:
-            handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", dir=self.folder)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                Path(aside).replace(path)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
+            with replacing(path) as aside:
+                aside.write_bytes(data)
         except OSError as error:
             raise UserError(f"{path}: cannot write: {error.strerror}") from error
         self._found[cell.key, number] = run
