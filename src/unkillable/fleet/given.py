@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain
 
 import msgspec
 
 from unkillable.fleet.types import Input, Log
+from unkillable.klog.groups import is_pstore, is_rotated, join_rotated
 
 
 class Given(msgspec.Struct, frozen=True, gc=False):
@@ -21,6 +24,27 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     @property
     def size(self) -> int:
         return sum(one.size for one in self.inputs)
+
+
+def grouped(names: Sequence[str]) -> Iterator[list[str]]:
+    """The names in one place: those that are parts of one log together, oldest first, and then each other one alone."""
+    parts = {name for name in names if is_pstore(name)}
+    groups = [sorted(parts)] if parts else []
+    if any(map(is_rotated, names)):
+        rotated = join_rotated([name for name in names if name not in parts])
+        groups += (members for members in rotated.values() if len(members) > 1)
+    yield from groups
+    members = set(chain.from_iterable(groups))
+    yield from ([name] for name in names if name not in members)
+
+
+def joined(some: Sequence[Given]) -> Given:
+    """One of several."""
+    return Given(
+        tuple(chain.from_iterable(one.inputs for one in some)),
+        tuple(chain.from_iterable(one.paths for one in some)),
+        max(one.changed for one in some),
+    )
 
 
 def broken(name: str, reason: str, seen: float = 0.0) -> Log:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unkillable.errors import UserError
-from unkillable.fleet.given import Given, broken
+from unkillable.fleet.given import Given, broken, grouped, joined
 from unkillable.fleet.name_fields import printable
 from unkillable.fleet.types import Input, Log
-from unkillable.klog.groups import is_pstore, is_rotated, join_rotated
 from unkillable.klog.limits import MAX_DEPTH
 
 _LONGEST = 1 << 16
@@ -119,25 +118,15 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Gi
 
 def _files(folder: str, names: list[str]) -> Iterator[Given | Log]:
     """The files of one directory: each alone, but for those that are parts of one log."""
-    names.sort()
-    parts = {name for name in names if is_pstore(name)}
-    together: dict[str, list[str]] = {}
-    if parts:
-        together[min(parts)] = sorted(parts)
-    if any(map(is_rotated, names)):
-        joined = join_rotated([name for name in names if name not in parts])
-        together |= {name: members for name, members in joined.items() if len(members) > 1}
-    members = {member for group in together.values() for member in group}
     prefix = os.path.join(folder, "") if folder else ""  # noqa: PTH118
-    if not together:
-        for name in names:
-            yield _one(prefix + name)
-        return
-    for name in names:
-        if name in together:
-            yield from _together([prefix + one for one in together[name]])
-        elif name not in members:
-            yield _one(prefix + name)
+    for members in grouped(sorted(names)):
+        if len(members) == 1:
+            yield _one(prefix + members[0])
+            continue
+        found = [_one(prefix + name) for name in members]
+        yield from (one for one in found if isinstance(one, Log))
+        if readable := [one for one in found if isinstance(one, Given)]:
+            yield joined(readable)
 
 
 def _one(path: str) -> Given | Log:
@@ -149,22 +138,6 @@ def _one(path: str) -> Given | Log:
         return broken(printable(path), "not a file: a pipe, a device or a socket")
     given = Input(printable(path), status.st_size, status.st_mtime_ns)
     return Given((given,), (path,), status.st_mtime)
-
-
-def _together(paths: list[str]) -> Iterator[Given | Log]:
-    readable = []
-    for path in paths:
-        one = _one(path)
-        if isinstance(one, Log):
-            yield one
-        else:
-            readable.append(one)
-    if readable:
-        yield Given(
-            tuple(one.inputs[0] for one in readable),
-            tuple(one.paths[0] for one in readable),
-            max(one.changed for one in readable),
-        )
 
 
 def count(names: Sequence[str]) -> int | None:

@@ -8,10 +8,9 @@ from hashlib import blake2b
 from typing import IO, Any
 
 from unkillable.errors import UserError
-from unkillable.fleet.given import Given, broken
+from unkillable.fleet.given import Given, broken, grouped, joined
 from unkillable.fleet.types import Input, Log
 from unkillable.klog.compression import Damaged
-from unkillable.klog.groups import is_pstore, is_rotated, join_rotated
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "last_modified", "updated", "mtime", "created")  # fmt: skip
 """What stores call the version of an object."""
@@ -63,18 +62,8 @@ def _listed(files: Any, found: dict[str, dict[str, Any]]) -> Iterator[Given | Lo
     known = {
         name: _given(files, name, info) for name, info in sorted(found.items()) if info.get("type") == "file"
     }
-    groups: dict[str, list[str]] = {name: [name] for name in known}
-    if any(map(is_rotated, known)):
-        groups = join_rotated(list(known))
-    parts = sorted(name for name in groups if is_pstore(name))
-    for part in parts:
-        del groups[part]
-    for members in filter(None, [*groups.values(), parts]):
-        yield Given(
-            tuple(known[member].inputs[0] for member in members),
-            tuple(known[member].paths[0] for member in members),
-            max(known[member].changed for member in members),
-        )
+    for members in grouped(list(known)):
+        yield joined([known[name] for name in members])
 
 
 def _given(files: Any, name: str, info: dict[str, Any]) -> Given:
