@@ -68,7 +68,7 @@ def logs(count: int, first: int = 0) -> Iterator[Log]:
 
 
 def source(log: Log) -> Input:
-    return Input(log.name, log.size, 1_700_000_000_000_000_000 + log.size, 1)
+    return Input(log.name, log.size, 1_700_000_000_000_000_000 + log.size)
 
 
 def timed(what: str, ask: Callable[[], object], rounds: int = ROUNDS) -> float:

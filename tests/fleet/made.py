@@ -59,4 +59,4 @@ def log(i: int, signature: Signature | None = None, release: str = "fw-1", devic
 
 
 def source(of: Log) -> Input:
-    return Input(of.name, of.size, 1_700_000_000_000_000_000, 1)
+    return Input(of.name, of.size, 1_700_000_000_000_000_000)

@@ -11,8 +11,7 @@ from unkillable.fleet.types import FAILING, Finding, Input, Log, hangs
 
 COLUMNS: dict[str, dict[str, str]] = {
     INPUTS: {
-        "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT", "logs": "INTEGER",
-        "scheme": "INTEGER", "written": "BIGINT",
+        "name": "VARCHAR", "size": "BIGINT", "changed": "BIGINT", "scheme": "INTEGER", "written": "BIGINT",
     },
     LOGS: {
         "name": "VARCHAR", "content": "UUID", "size": "BIGINT", "device": "VARCHAR", "release": "VARCHAR",
@@ -39,9 +38,7 @@ KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content
 
 
 def input_row(given: Input) -> dict[str, object]:
-    return {
-        "name": printable(given.name), "size": fitting(given.size), "changed": fitting(given.changed), "logs": given.logs,
-    }  # fmt: skip
+    return {"name": printable(given.name), "size": fitting(given.size), "changed": fitting(given.changed)}
 
 
 def log_row(log: Log) -> dict[str, object]:

@@ -142,8 +142,7 @@ def _add(writer: Writer, tally: Tally, batch: Batch, result: bytes | None) -> No
         tally.bytes += given.size
         if any(_not_its_fault(log) for log in logs):
             continue  # the next run tries it again
-        first, *others = given.inputs
-        for one in (msgspec.structs.replace(first, logs=len(logs)), *others):
+        for one in given.inputs:
             writer.done(one)
 
 

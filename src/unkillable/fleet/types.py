@@ -90,8 +90,6 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     size: int
     changed: int
     """Nanoseconds since 1970, or of an object store a hash of its version."""
-    logs: int = 0
-    """Logs that were found in it."""
 
 
 def hangs(kind: str) -> bool:
