@@ -16,7 +16,7 @@ _SHARE = 0.5
 """Of the machine's memory, what DuckDB may use."""
 
 
-def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
+def connect() -> DuckDBPyConnection:
     """A database of its own.  Raises UserError without DuckDB."""
     try:
         import duckdb
@@ -24,7 +24,7 @@ def connect(memory_mb: int | None = None) -> DuckDBPyConnection:
         raise UserError("duckdb is not installed: pip install 'unkillable[fleet]'") from None
     db = duckdb.connect(
         config={
-            "memory_limit": f"{memory_mb or _memory_mb()}MB",
+            "memory_limit": f"{_memory_mb()}MB",
             "threads": len(os.sched_getaffinity(0)),
             "temp_directory": "",
             "autoinstall_known_extensions": False,
