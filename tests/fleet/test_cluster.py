@@ -194,7 +194,9 @@ def test_the_client_is_killed_in_the_middle_and_runs_again(tmp_path: Path, commi
     workers = children(running.pid)
     running.kill()
     running.communicate()
+    assert running.returncode == -signal.SIGKILL
     wait(lambda: not alive(workers))
+    assert len(rows(Store.open(str(place)))["logs"]) < LOGS
     again = triage(tmp_path, "--store", str(place), *names)
     _, err = again.communicate()
     assert (again.returncode, err) == (0, b"")
