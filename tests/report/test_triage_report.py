@@ -40,7 +40,7 @@ def test_what_changed_is_told_with_its_uncertainty() -> None:
     assert "  new     cause that is new" in text
     assert "devices: 3 of 100 = 3 % (0.6-8.5), now 6 of 100 = 6 % (2.2-13); (0.5-), p 0.02" in text
     assert "x 2 (0.5-8), p 0.02" in text
-    assert "1 more causes without a difference that these numbers show" in text
+    assert "  1 more cause without a difference that these numbers show" in text
 
 
 def test_full_has_the_rest() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unkillable.ksource.audit_types import RANKS, Allocation, Audit, Change, EntryPoint, Holder, Site, Step
 from unkillable.ksource.compare_audits import findings, worse
-from unkillable.report.plain import cut
+from unkillable.report.plain import count, cut
 
 TITLE = {
     "red": "Unkillable, and a holder may wait for memory",
@@ -55,10 +55,6 @@ _FROM = {
 _MOST_NAMED = 3
 _NAME = 200
 """Characters of a name: whatever a file holds, a line of the report is one that can be read."""
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def where(audit: Audit) -> str:

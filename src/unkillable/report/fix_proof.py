@@ -13,7 +13,7 @@ from unkillable.lab.table_types import CellResult
 from unkillable.lab.types import Run
 from unkillable.proof.types import Verification
 from unkillable.report import lab_text
-from unkillable.report.plain import clean, width, wrap
+from unkillable.report.plain import clean, count, width, wrap
 from unkillable.report.text import Style, plain_style
 
 __all__ = ["answer", "render", "troubles"]
@@ -54,9 +54,9 @@ def troubles(found: Verification, variant: str) -> list[str]:
     if cell is None or cell.summary is None:
         return bad
     if died := cell.summary.bystanders:
-        bad.append(f"{_count(died, 'program')} died that nobody had killed")
+        bad.append(f"{count(died, 'program')} died that nobody had killed")
     if errors := sum(run.squashfs_errors for run in cell.runs):
-        bad.append(f"{_count(errors, 'error line')} of squashfs")
+        bad.append(f"{count(errors, 'error line')} of squashfs")
     if any(run.read_back and not run.read_back.good for run in cell.runs):
         bad.append("files were not read as before")
     if cell.versus and cell.versus.verdict == "worse":
@@ -95,7 +95,7 @@ def _after(found: Verification, wide: int, paint: Style) -> list[str]:
     for cell in found.storms.cells:
         good = counted(cell.runs)
         if good:
-            lines.append(f"  {clean(cell.variation)}, {_count(len(good), 'run')}")
+            lines.append(f"  {clean(cell.variation)}, {count(len(good), 'run')}")
             for text in (_latency(good), _ends(cell, good), _errors(good), _files(good)):
                 lines += wrap(clean(text), "      ", wide, "    ")
     return [paint("head", "After the storms"), *lines] if lines else []
@@ -118,7 +118,7 @@ def _latency(runs: Sequence[Run]) -> str:
         parts.append(f"{steps.open} not seen to exit before the end")
     elif ended:
         parts.append(f"the last after {max(ended):.2g} s")
-    return f"SIGKILL to exit of {_count(steps.n, 'victim')}: {', '.join(parts)}"
+    return f"SIGKILL to exit of {count(steps.n, 'victim')}: {', '.join(parts)}"
 
 
 def _ends(cell: CellResult, runs: Sequence[Run]) -> str:
@@ -147,7 +147,7 @@ def _files(runs: Sequence[Run]) -> str:
         return "files: no guest could be asked to read them again"
     bad = [back for back in backs if not back.good]
     size = max(back.files for back in backs)
-    where = f"in {len(backs)} of {_count(len(runs), 'run')}"
+    where = f"in {len(backs)} of {count(len(runs), 'run')}"
     if not bad:
         return f"files: all {size} read the same before and after, {where}"
     named = next((one for back in bad for one in back.named), None)
@@ -157,7 +157,3 @@ def _files(runs: Sequence[Run]) -> str:
 
 def _cell(found: Verification, name: str) -> CellResult | None:
     return next((cell for cell in found.storms.cells if cell.variation == name), None)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from unkillable.proof.types import Check, Fix
 from unkillable.remedies.types import Place, Step
 from unkillable.report import fix_proof
-from unkillable.report.plain import clean, cut, width, wrap
+from unkillable.report.plain import clean, count, cut, width, wrap
 from unkillable.report.text import Style, plain_style
 
 __all__ = ["headline", "render"]
@@ -84,13 +84,9 @@ def _verdict(check: Check | None) -> str:
     if check is None:
         return ""
     if check.complaints:
-        return f", with {_count(check.complaints, 'complaint')}"
+        return f", with {count(check.complaints, 'complaint')}"
     compiled = "and compile" if check.compiled else "(not compiled)"
-    return f": they apply {compiled}, and SIGKILL ends {_count(check.killable, 'more wait')}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f": they apply {compiled}, and SIGKILL ends {count(check.killable, 'more wait')}"
 
 
 def _step(step: Step, wide: int, paint: Style) -> list[str]:

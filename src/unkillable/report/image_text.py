@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from unkillable.model.image.pages import PAGE
 from unkillable.model.image.types import CacheReport, ImageReport
-from unkillable.report.plain import clean, width, wrap
+from unkillable.report.plain import clean, count, width, wrap
 from unkillable.report.text import Style, plain_style
 
 __all__ = ["headline", "render"]
@@ -59,11 +59,11 @@ def _facts(report: ImageReport, wide: int) -> list[str]:
     size = f"{_size(image.block_size)}{', computed' if image.planned else ''}"
     readahead = _size(kernel.readahead_pages * PAGE)
     rows = {
-        "image": f"{image.path}: {image.compressor}, {_count(image.files, 'file')}, {_size(image.bytes)},"
+        "image": f"{image.path}: {image.compressor}, {count(image.files, 'file')}, {_size(image.bytes)},"
         f" on disk {_size(image.bytes_used)}",
-        "blocks": f"{size}; {_count(image.fragments, 'fragment')}",
+        "blocks": f"{size}; {count(image.fragments, 'fragment')}",
         "kernel": f"{kernel.release}, FILE_{kernel.file.upper()}, {_DECOMPRESSORS[kernel.decompressors]}"
-        f" on {_count(kernel.cpus, 'processor')}, readahead of {readahead}",
+        f" on {count(kernel.cpus, 'processor')}, readahead of {readahead}",
         "memory": "a page once read stays",
         "trace": f"{_source(report)}: {_accesses(trace.accesses)}",
         "cold": f"a fault with nothing in memory takes {_size(cold.decompressed_mean)}, {_size(cold.decompressed_most)} at most",
@@ -111,7 +111,7 @@ def _legend(caches: Sequence[CacheReport], wide: int) -> list[str]:
         " the two waits of squashfs_cache_get()."
     )
     errors = sum(one.errors for one in caches)
-    return wrap(text + (f" {_count(errors, 'error')}." if errors else ""), "", wide)
+    return wrap(text + (f" {count(errors, 'error')}." if errors else ""), "", wide)
 
 
 def _bytes(report: ImageReport, wide: int) -> list[str]:
@@ -145,7 +145,7 @@ def _limits(report: ImageReport) -> list[str]:
     trace = report.trace
     found = list(trace.notes)
     if trace.skipped:
-        found.append(f"{_count(trace.skipped, 'line')} of the trace could not be used")
+        found.append(f"{count(trace.skipped, 'line')} of the trace could not be used")
     if trace.elsewhere:
         found.append(f"{_accesses(trace.elsewhere)} of files that are not on the image")
     if trace.failed:
@@ -167,10 +167,6 @@ def _bullets(title: str, texts: Sequence[str], wide: int, paint: Style) -> list[
 
 def _accesses(number: int) -> str:
     return f"{number:,} {'access' if number == 1 else 'accesses'}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _size(size: float) -> str:

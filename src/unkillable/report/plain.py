@@ -39,3 +39,8 @@ def wrap(text: str, indent: str, columns: int, first: str | None = None) -> list
 
 def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def count(value: int, one: str, many: str | None = None) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"

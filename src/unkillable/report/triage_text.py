@@ -5,7 +5,7 @@ from __future__ import annotations
 from unkillable.fleet.answers import Change, Table
 from unkillable.fleet.triage_types import Cause, Triage
 from unkillable.report import triage_words as words
-from unkillable.report.plain import clean, cut, width, wrap
+from unkillable.report.plain import clean, count, cut, width, wrap
 from unkillable.report.text import Style, plain_style
 
 __all__ = ["render", "table"]
@@ -54,7 +54,9 @@ def _causes(triage: Triage, paint: Style, wide: int, full: bool) -> list[str]:
     for one in triage.causes:
         lines += _cause(one, paint, wide, full)
     if triage.more:
-        lines.append(f"  {triage.more:,} more causes: --limit {len(triage.causes) + triage.more} shows all")
+        lines.append(
+            f"  {count(triage.more, 'more cause')}: --limit {len(triage.causes) + triage.more} shows all"
+        )
     return lines
 
 
@@ -117,7 +119,7 @@ def _changes(triage: Triage, paint: Style, wide: int) -> list[str]:
         *(line for one in shown for line in _change(one, wide)),
     ]
     if rest:
-        lines.append(f"  {rest:,} more causes without a difference that these numbers show")
+        lines.append(f"  {count(rest, 'more cause')} without a difference that these numbers show")
     for caution in found.cautions:
         lines += wrap(_theirs(caution), _INDENT, wide, "  ")
     return lines
@@ -139,14 +141,13 @@ def _change(one: Change, wide: int) -> list[str]:
 def _broken(triage: Triage, paint: Style, wide: int) -> list[str]:
     if not triage.broken:
         return []
-    count = words.broken(triage)
-    logs = f"{count:,} log{'s' if count != 1 else ''}"
+    logs = count(words.broken(triage), "log")
     lines = [paint("head", f"{logs} could not be read, or not all of them")]
     for one in triage.broken[:_REASONS]:
         lines += wrap(_theirs(one.reason), _INDENT, wide, f"{one.count:>9,}  ")
         lines += wrap(f"such as {_theirs(one.example)}", _INDENT, wide, " " * 10)
     if len(triage.broken) > _REASONS:
-        lines.append(f"  and {len(triage.broken) - _REASONS:,} more reasons: --format json has them")
+        lines.append(f"  and {count(len(triage.broken) - _REASONS, 'more reason')}: --format json has them")
     return lines
 
 
@@ -156,7 +157,7 @@ def _about(triage: Triage, paint: Style, wide: int) -> list[str]:
         said.append(words.reading(triage.reading))
     if triage.totals.older:
         said.append(
-            f"{triage.totals.older:,} logs have signatures of an older version and are in no cause: read them again"
+            f"{count(triage.totals.older, 'log has', 'logs have')} signatures of an older version and no cause: to be read again"
         )
     if triage.store is None and triage.reading is not None:
         said.append("nothing is kept: --store DIR keeps it, and reads only what is new next time")

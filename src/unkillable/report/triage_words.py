@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from unkillable.fleet.answers import Bucket, Change, Rate
 from unkillable.fleet.triage_types import Reading, Triage
+from unkillable.report.plain import count
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -50,23 +51,22 @@ def broken(triage: Triage) -> int:
     return sum(one.count for one in triage.broken)
 
 
-def number(count: int) -> str:
+def number(value: int) -> str:
     """With commas; a dash for none, where it means not known."""
-    return f"{count:,}" if count else "-"
+    return f"{value:,}" if value else "-"
 
 
 def reading(one: Reading) -> str:
     """What the run read, in a sentence."""
     speed = f", {one.logs / one.seconds:,.0f} a second" if one.seconds > 0 else ""
-    logs = f"{one.logs:,} log{'s' if one.logs != 1 else ''}"
-    read = f"read {logs} ({one.bytes / 1e6:,.1f} MB) in {one.seconds:,.1f} s{speed}, in {one.engine}"
+    read = f"read {count(one.logs, 'log')} ({one.bytes / 1e6:,.1f} MB) in {one.seconds:,.1f} s{speed}, in {one.engine}"
     parts = [read if one.logs else "read nothing" if one.inputs else "found no file"]
     if one.unchanged:
-        parts.append(f"{one.unchanged:,} unchanged files were not read")
+        parts.append(f"{count(one.unchanged, 'unchanged file was', 'unchanged files were')} not read")
     if one.copies:
-        parts.append(f"{one.copies:,} logs were copies of known ones")
+        parts.append(f"{count(one.copies, 'log was a copy', 'logs were copies')} of known ones")
     if one.pruned:
-        parts.append(f"{one.pruned:,} old logs were forgotten")
+        parts.append(f"{count(one.pruned, 'old log was', 'old logs were')} forgotten")
     return "; ".join(parts)
 
 

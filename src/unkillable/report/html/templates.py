@@ -15,7 +15,7 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from unkillable.report.plain import clean, cut
+from unkillable.report.plain import clean, count, cut
 
 __all__ = ["document", "environment", "fill", "style"]
 
@@ -93,8 +93,3 @@ def kib(value: int | None) -> str:
     if size < 10 * 1024:
         return f"{value:,} KiB"
     return f"{value / 1024:.1f} MiB" if size < 10 * 1024**2 else f"{value / 1024**2:.2f} GiB"
-
-
-def count(value: int, one: str, many: str | None = None) -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
