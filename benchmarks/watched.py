@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,13 +31,15 @@ class Watched(msgspec.Struct, frozen=True):
         return max(self.memory[first : max(last, first + 1)], default=0) / 1024
 
 
-def watch(command: Sequence[str], cwd: Path | None = None) -> Watched:
+def watch(command: Sequence[str]) -> Watched:
     """Runs it to its end.  Raises CalledProcessError."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, _MARK: mark}, stdout=subprocess.PIPE, text=True
-    ) as running:
+    with (
+        # A pipe would be full before the end, and nobody reads it until then.
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen(command, env={**os.environ, _MARK: mark}, stdout=out) as running,
+    ):
         memory: list[int] = []
         ticks: dict[str, int] = {}
         while running.poll() is None:
@@ -44,7 +47,8 @@ def watch(command: Sequence[str], cwd: Path | None = None) -> Watched:
             memory.append(sum(map(_pss, alive)))
             ticks.update({one.name: _ticks(one) for one in alive})
             time.sleep(_OFTEN)
-        printed = running.communicate()[0]
+        out.seek(0)
+        printed = out.read()
     if running.returncode:
         raise subprocess.CalledProcessError(running.returncode, command)
     wall = time.perf_counter() - began
