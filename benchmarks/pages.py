@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import time
 from pathlib import Path
 
 from benchmarks.store import LOGS, write
+from benchmarks.watched import spent
 from unkillable.fleet.store import Store
 
 ROUNDS = 7
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
@@ -33,18 +32,12 @@ def get(port: int, path: str) -> tuple[int, bytes]:
     return answer.status, body
 
 
-def spent(pid: int) -> float:
-    """Seconds of processors that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def measure(pid: int, port: int, name: str, path: str) -> None:
+def measure(server: Path, port: int, name: str, path: str) -> None:
     rounds = []
     for _ in range(ROUNDS):
-        begin, used = time.perf_counter(), spent(pid)
+        begin, used = time.perf_counter(), spent(server)
         status, body = get(port, path)
-        rounds.append((time.perf_counter() - begin, spent(pid) - used))
+        rounds.append((time.perf_counter() - begin, spent(server) - used))
         assert status == 200, (path, status)  # noqa: S101
     first, processors = rounds[0]
     again = statistics.median(one[0] for one in rounds[1:])
@@ -82,7 +75,7 @@ def main() -> int:
                     ("broken logs", "/broken"),
                     ("start page", "/"),
                 ):
-                    measure(server.pid, port, name, address)
+                    measure(Path(f"/proc/{server.pid}"), port, name, address)
             finally:
                 server.kill()
     return 0

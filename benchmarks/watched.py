@@ -14,6 +14,7 @@ import msgspec
 _MARK = "UNKILLABLE_WATCHED"
 """A variable of the environment, which children inherit: it tells them from everybody else's processes."""
 _OFTEN = 0.25
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -41,18 +42,18 @@ def watch(command: Sequence[str]) -> Watched:
         subprocess.Popen(command, env={**os.environ, _MARK: mark}, stdout=out) as running,
     ):
         memory: list[int] = []
-        ticks: dict[str, int] = {}
+        used: dict[str, float] = {}
         while running.poll() is None:
             alive = _marked(mark)
             memory.append(sum(map(_pss, alive)))
-            ticks.update({one.name: _ticks(one) for one in alive})
+            used.update({one.name: spent(one) for one in alive})
             time.sleep(_OFTEN)
         out.seek(0)
         printed = out.read()
     if running.returncode:
         raise subprocess.CalledProcessError(running.returncode, command)
     wall = time.perf_counter() - began
-    return Watched(printed, wall, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), tuple(memory))
+    return Watched(printed, wall, sum(used.values()), tuple(memory))
 
 
 def _marked(mark: str) -> list[Path]:
@@ -77,9 +78,10 @@ def _pss(process: Path) -> int:
     return 0
 
 
-def _ticks(process: Path) -> int:
+def spent(process: Path) -> float:
+    """Seconds of processors that a process (its directory of /proc) has used; 0 where it is gone."""
     try:
         fields = (process / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return int(fields[11]) + int(fields[12])
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICK
