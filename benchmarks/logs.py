@@ -12,10 +12,11 @@ import lzma
 import random
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+
+from tests.samples_file import SAMPLES, load
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 5
@@ -114,13 +115,8 @@ def _ordinary(seed: int) -> bytes:
 
 @cache
 def _captures() -> tuple[bytes, ...]:
-    found = []
-    for path in sorted((ROOT / "tests/samples/captures").iterdir()):
-        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        head, body = data.split(b"+++\n", 2)[1:]
-        if tomllib.loads(head.decode()).get("arch") == "x86_64":
-            found.append(body)
-    return tuple(found)
+    samples = map(load, sorted((SAMPLES / "captures").iterdir()))
+    return tuple(body for head, body in samples if head.get("arch") == "x86_64")
 
 
 @cache

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
-import tomllib
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / "tests/samples"
+from tests.samples_file import SAMPLES, load
 
 
 class Label(msgspec.Struct, frozen=True, rename={"kind": "class"}, forbid_unknown_fields=True):
@@ -55,9 +52,7 @@ def captures() -> tuple[Capture, ...]:
     """The lab's captures, by name."""
     found = []
     for path in sorted((SAMPLES / "captures").iterdir()):
-        data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        head, body = data.split(b"+++\n", 2)[1:]
-        told = tomllib.loads(head.decode())
+        told, body = load(path)
         name = path.name.partition(".sample")[0]
         found.append(
             Capture(name, label(name), told.get("kernel", ""), told.get("arch", ""), body.replace(b"\r", b""))
