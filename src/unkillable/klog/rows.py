@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from unkillable.klog import clock
-from unkillable.klog.common import ALONE, DATE, TIME
+from unkillable.klog.common import ALONE, DATE, DAY, MONTH, TIME
 from unkillable.klog.framing import EXTRA, LOG, PRINTK, WRAPPER, Line, Row, by_stage
 
 LEVELS = {
@@ -23,8 +23,6 @@ _FACILITY = (
     "kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]|ntp|security|console"
 )
 _SEVERITY = "emerg|panic|alert|crit|err|error|warn|warning|notice|info|debug"
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|GMT)| ?[+-]\d\d:?\d\d)?"
 _HOST = r"(?P<host>[\w.\-/@]{1,255}(?::[0-9a-f:]{1,60})?)"
 _TAG = r"(?P<tag>[^\s:\[\]<>]{1,64})(?P<pid>\[[\w.]{0,12}\])?:(?: |$)"
@@ -221,14 +219,14 @@ ROWS: tuple[Row, ...] = (
     # --- loggers' headers
     _row("rfc5424", LOG, "<", rf"<(\d{{1,3}})>1 ({_ISO}|-) (\S{{1,255}}) (\S{{1,48}}) \S{{1,128}} \S{{1,32}} "
          r"(?:-|(?:\[[^\]]{0,1024}\]){1,8})(?: {1,2}(?=<?\d?>?\[)| \ufeff?|$)", _rfc5424),
-    _row("syslog", LOG, "<" + _MONTHS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?"
+    _row("syslog", LOG, "<" + _MONTHS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{MONTH} [ \d]\d \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?"
          rf"(?: \d{{4}})?) (?:(?!kernel:){_HOST} )?(?:(?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) )?{_TAG}",
          _header(clock.syslog), form=rf"{DATE} {_KERNEL}"),
-    _row("logread", LOG, "MTWFS", rf"{_DAY} (?P<date>{_MONTH} [ \d]\d \d\d:\d\d:\d\d \d{{4}})"
+    _row("logread", LOG, "MTWFS", rf"{DAY} (?P<date>{MONTH} [ \d]\d \d\d:\d\d:\d\d \d{{4}})"
          rf"(?: {_HOST})? (?P<facility>{_FACILITY})\.(?P<severity>{_SEVERITY}) {_TAG}", _header(clock.syslog)),
     _row("iso-syslog", LOG, "<" + _DIGITS, rf"(?:<(?P<pri>\d{{1,3}})>)?(?P<date>{_ISO}) {_HOST} {_TAG}", _header(clock.iso),
          form=rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{{1,9}})?(?:Z|[+-]\d\d:\d\d)? {_KERNEL}"),
-    _row("journal-full", LOG, "MTWFS", rf"{_DAY} (?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) [A-Z]\S{{1,5}} "
+    _row("journal-full", LOG, "MTWFS", rf"{DAY} (?P<date>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) [A-Z]\S{{1,5}} "
          rf"{_HOST} {_TAG}", _header(clock.iso)),
     _row("journal-unix", LOG, _DIGITS, rf"(?P<date>\d{{9,10}}\.\d{{6}}) {_HOST} {_TAG}", _unix),
     _row("journal-monotonic", LOG, "[", rf"\[ {{0,8}}(?P<time>\d{{1,10}}\.\d{{6}})(?: <[^>]{{1,24}}>| {{10,30}})?\] "
@@ -244,28 +242,28 @@ ROWS: tuple[Row, ...] = (
     _row("dmesg-iso", WRAPPER, _DIGITS, r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d) ", _wall_iso),
     _row("bom", WRAPPER, "\ufeff", "\ufeff", _nothing, True),
     _row("quote", WRAPPER, ">|", rf"(?:[>|] ?){{1,16}}{_PRINTK_AHEAD}", _nothing, True),
-    _row("quote", WRAPPER, ">|", rf"(?:[>|] ?){{1,16}}(?=(?:<\d{{1,3}}>)?{_MONTH} [ \d]\d \d\d:)", _nothing, True),
+    _row("quote", WRAPPER, ">|", rf"(?:[>|] ?){{1,16}}(?=(?:<\d{{1,3}}>)?{MONTH} [ \d]\d \d\d:)", _nothing, True),
     _row("quote", WRAPPER, ">|", r"(?:[>|] ){1,16}", _nothing, True),
     _row("indent", WRAPPER, " \t", rf"[ \t]{{1,40}}{_PRINTK_AHEAD}", _nothing, True),
-    _row("indent", WRAPPER, " \t", rf"[ \t]{{1,40}}(?={_MONTH} [ \d]\d \d\d:\d\d:\d\d \S{{1,255}} kernel:)", _nothing, True),
+    _row("indent", WRAPPER, " \t", rf"[ \t]{{1,40}}(?={MONTH} [ \d]\d \d\d:\d\d:\d\d \S{{1,255}} kernel:)", _nothing, True),
     _row("cri", WRAPPER, _DIGITS, rf"({_ISO}) (?:stdout|stderr) [FP] ", _wall_iso, True),
     _row("terminal-time", WRAPPER, "[", rf"\[({_ISO})\](?: |: |(?=[\[<]))", _wall_iso, True),
-    _row("terminal-time", WRAPPER, "[", rf"\[{_DAY} ({_MONTH} [ \d]\d \d\d:\d\d:\d\d\.\d{{1,6}} \d{{4}})\] ", _wall_syslog, True),
+    _row("terminal-time", WRAPPER, "[", rf"\[{DAY} ({MONTH} [ \d]\d \d\d:\d\d:\d\d\.\d{{1,6}} \d{{4}})\] ", _wall_syslog, True),
     _row("terminal-time", WRAPPER, "[", r"\[\d\d:\d\d:\d\d(?:[.:,]\d{1,9})?\](?: |: |(?=[\[<]))", _nothing, True),
     _row("terminal-time", WRAPPER, _DIGITS, rf"({_ISO})(?:[:>|]| [:>|]| ->| -)?(?: |\t|(?=\[))", _wall_iso, True),
     _row("terminal-time", WRAPPER, _DIGITS, r"\d\d:\d\d:\d\d(?:[.:,]\d{1,9})?(?:[>|]| [>|]| ->)?(?: |\t|(?=\[))", _nothing, True),
-    _row("ts", WRAPPER, _MONTHS, rf"({_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) ", _wall_syslog, True),
+    _row("ts", WRAPPER, _MONTHS, rf"({MONTH} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{{1,9}})?) ", _wall_syslog, True),
     _row("grabserial", WRAPPER, "[", r"\[ {0,5}\d{1,7}\.\d{6} {1,8}\d{1,7}\.\d{6}\] ?", _nothing, True),
     _row("labgrid", WRAPPER, _LETTERS, rf"[A-Za-z][\w@.:-]{{0,60}}[<>|] {_PRINTK_AHEAD}", _nothing, True),
     _row("grep", WRAPPER, _DIGITS + " \t", rf"[ \t]{{0,8}}\d{{1,9}}[:\t-] ?{_PRINTK_AHEAD}", _nothing, True),
     # --- dmesg and printk
     _row("kmsg", PRINTK, _DIGITS, r"(?:\d{1,2}\.\d{1,3}[\w.+~-]{0,64},)?(\d{1,4}),\d{1,20},(\d{1,18}),[-c+]"
          r"(?:,caller=([TC]\d{1,10})|,[^;,]{1,64}){0,8};", _kmsg),
-    _row("dmesg-time", PRINTK, "<[", rf"(?:<\d{{1,3}}>)?\[{_DAY} ({_MONTH} [ \d]\d \d\d:\d\d:\d\d) (\d{{4}})\](?:\[ {{0,8}}"
+    _row("dmesg-time", PRINTK, "<[", rf"(?:<\d{{1,3}}>)?\[{DAY} ({MONTH} [ \d]\d \d\d:\d\d:\d\d) (\d{{4}})\](?:\[ {{0,8}}"
          r"([TC]\d{1,10})\])? ?", _human_time),
     _row("dmesg-delta", PRINTK, "[", r"\[ {0,8}(\d{1,10}\.\d{6}) < {0,8}\d{1,10}\.\d{6} ?>\] ?", _delta),
     _row("dmesg-reltime", PRINTK, "[", r"\[ {0,8}\+ {0,8}\d{1,10}\.\d{6}\] ?", _nothing),
-    _row("dmesg-reltime", PRINTK, "[", rf"\[{_MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
+    _row("dmesg-reltime", PRINTK, "[", rf"\[{MONTH} ?[ \d]\d \d\d:\d\d\] ", _nothing),
     _row("printk", PRINTK, "[", r"\[ {0,12}(\d{1,12}\.\d{6})\](?! [\w.-]{1,64} kernel:)(?: (?: (?=[(\[]\d))?|(?!\[))(?!\[ {0,8}[TC]\d)",
          _seconds, form=TIME, alone=ALONE),  # most logs
     _row("printk", PRINTK, "<[", r"(?:\[\d{1,3}\] ?(?=<))?(?:<c\d{1,2}> ?)?(?:<(\d{1,3})> ?)?\[ {0,12}(\d{1,12}\.\d{6})"
