@@ -58,7 +58,7 @@ def test_a_replay_is_the_same_machine_that_listens_to_nobody() -> None:
         assert options("replay", option) == options("record", option)
 
 
-def test_a_setup_becomes_one_that_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setup_becomes_one_that_can_be_recorded() -> None:
     assert recording.fitting(Setup()) == COUNTED
     slow = Setup(emulator=Emulator(icount_shift=5))
     assert recording.fitting(slow).emulator.icount_shift == 5
@@ -100,6 +100,13 @@ def test_a_directory_that_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "recording.json").write_text("{}")
     with pytest.raises(UserError, match=r"recording\.json: damaged"):
         recording.load(tmp_path)
+
+
+def test_a_recording_of_another_schema(kept: Path) -> None:
+    file = kept / "recording.json"
+    file.write_text(file.read_text().replace("unkillable.recording/1", "unkillable.recording/2"))
+    with pytest.raises(UserError, match=r"recording\.json: .*unkillable\.recording/2"):
+        recording.load(kept)
 
 
 @pytest.mark.parametrize("change", ["gone", "other"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,9 @@ _NAME = "recording.json"
 _LARGEST = 1 << 20
 
 
-class Recording(msgspec.Struct, frozen=True):
+class Recording(msgspec.Struct, frozen=True, tag_field="schema", tag="unkillable.recording/1"):
+    """What a replay needs; one of another schema is refused."""
+
     prepared: Prepared
     files: tuple[tuple[str, str], ...]
     """(path, SHA-256) of the kernel, the initramfs and the root image."""
@@ -30,7 +31,6 @@ class Recording(msgspec.Struct, frozen=True):
     """Version line of QEMU; another one cannot read the tape."""
     guest_s: float
     """Guest time of the last line."""
-    schema: str = "unkillable.recording/1"
 
 
 def fitting(setup: Setup) -> Setup:
@@ -67,7 +67,7 @@ def load(folder: Path) -> Recording:
     except msgspec.DecodeError as error:
         raise UserError(f"{folder / _NAME}: damaged: {error}") from None
     for path, digest in recording.files:
-        if not os.path.isfile(path) or _sha256(path) != digest:  # noqa: PTH113
+        if not Path(path).is_file() or _sha256(path) != digest:
             raise UserError(f"{folder}: {path} is not as it was recorded with; record anew")
     here = version(program(find(recording.prepared.setup.arch)))
     if here != recording.emulator:
