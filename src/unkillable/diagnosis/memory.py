@@ -94,8 +94,3 @@ def last_word(evidence: Evidence) -> Memory:
         if found.short is not None or result.short is None:
             result = found
     return result
-
-
-def ever_short(evidence: Evidence) -> bool:
-    """Whether any block of this boot shows the shortage outside an ordinary OOM report's own block."""
-    return any(assess(info).short for info in evidence.meminfos)

@@ -17,7 +17,6 @@ START = re.compile(
 # Interrupt stacks on top of the task's own: what lies above is not the task's.
 _INTERRUPT_END = re.compile(r"^\s*(?:</(?:IRQ|NMI|SOFTIRQ|#?[A-Z]{2,3})>|<EOI>|<<EOE>>)")
 _INTERRUPT = re.compile(r"^\s*<(?:IRQ|NMI|SOFTIRQ|#[A-Z]{2,3})>")
-_EXCEPTION = re.compile(r"^\s*(?:--- (?:interrupt|Exception|syscall)|Exception stack\()")
 _USER_PC = re.compile(r"^\s*(?:RIP: 00(?:33|23|2b):|EIP: )(?:\[<)?(?P<pc>(?:0x)?[0-9a-f]{5,16})")
 # The user's program counter: the trace reached user space.  0033/0023/002b are x86's user code segments.
 _USER = re.compile(
@@ -50,7 +49,6 @@ _TASK = re.compile(r"^\s*<{1,2}(?P<end>/{0,2})T{1,2}A{1,2}S{1,2}K{1,2}>{1,2}\s*$
 _plain: dict[str, tuple[Frame, ...]] = {}
 """Lines that are frames and nothing else: the same few thousand again and again in a dump of all tasks."""
 _PLAIN_LIMIT = 50_000
-
 _SLEEPERS = frozenset({"__schedule", "schedule", "__switch_to", "context_switch"})
 _OUTERMOST = frozenset(
     "ret_from_fork ret_from_fork_asm ret_from_exception ret_fast_syscall asm_exc_page_fault error_code page_fault "
