@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.promises import real_logs
 from unkillable.evidence.reader import EvidenceReader
-from unkillable.klog import Reader, Stretch
+from unkillable.klog import Reader, Record, Stretch
 from unkillable.klog.streams import Part, Source
 
 LOGS = real_logs()
@@ -102,7 +102,7 @@ def test_ordinary_lines_come_together_as_they_lie_there():
     )
     reader.each = False
     first, early, hung, late = reader.pieces()
-    assert (type(first), type(early), type(hung), type(late)) == (type(first), Stretch, type(first), Stretch)
+    assert [type(piece) for piece in (first, early, hung, late)] == [Record, Stretch, Record, Stretch]
     assert (early.number, early.count, late.number, late.count) == (2, 49, 52, 49)
     assert early.data == b"".join(lines[1:50])
     assert hung.number == 51
