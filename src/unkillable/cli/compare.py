@@ -168,10 +168,12 @@ class Storms:
 
     def report(self, at: Progress) -> None:
         if at.host is not None and not self.warned:
+            from unkillable.lab.hosts import words
+
             self.warned = True
             self.line.clear()
             click.echo(
-                f"note: this host is {at.host:.2g} x as fast as that of the runs that were there, or one of the two was disturbed: "
+                f"note: this host is {words(at.host)} as that of the runs that were there, or one of the two was disturbed: "
                 "another --results directory would keep them apart",
                 err=True,
             )
