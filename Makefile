@@ -62,7 +62,7 @@ fuzz: $(VENV)/.dev ## run tests/fuzz/fuzz_*.py for FUZZ_SECONDS each
 	    $(RUNNING) "$$target" -max_total_time=$(FUZZ_SECONDS) -artifact_prefix="$$corpus." "$$corpus" || exit 1; \
 	done
 
-bench: $(VENV)/.dev ## measure the speed (20 minutes, 1 GB of logs in the temporary directory); BENCH_ARGS=--quick for less
+bench: $(VENV)/.dev ## measure how fast large logs are read (20 minutes, 1 GB in the temporary directory); BENCH_ARGS=--quick for less
 	$(RUNNING) -m benchmarks $(BENCH_ARGS)
 
 build: $(VENV)/.dev ## build the source archive and the wheel into build/dist
