@@ -52,14 +52,9 @@ def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     yield from _listed([path for path in paths if path != "-" and path not in folders])
     for path in paths:
         if path == "-":
-            yield from _stream("-", File(0))
+            yield from find_in_stream("-", File(0))
         elif path in folders:
             yield from _directory(path, set(), 0)
-
-
-def find_in_stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
-    """The logs in something that is open already, and may be one that can be read only once."""
-    yield from _stream(name, stream)
 
 
 def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Source | Bundle | Problem]:
@@ -109,10 +104,10 @@ def _listed(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     yield from join_pstore(parts)
 
 
-def _file_part(path: str, size: int | None = None) -> Part:
-    if size is None:
-        with suppress(OSError):
-            size = os.stat(path).st_size
+def _file_part(path: str) -> Part:
+    size = None
+    with suppress(OSError):
+        size = os.stat(path).st_size
     return Part(path, lambda: File(path), deflate=path.endswith(".z"), size=size)
 
 
@@ -138,7 +133,7 @@ def _file(path: str) -> Iterator[Source | Bundle | Problem]:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            yield from _stream(path, File(path))
+            yield from find_in_stream(path, File(path))
         else:
             yield from sources_in(path, lambda: File(path), status.st_size, lambda: path)
     except OSError as error:
@@ -171,7 +166,7 @@ def sources_in(
         yield Source(name, [part], size, read)
 
 
-def _stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
+def find_in_stream(name: str, stream: ByteStream) -> Iterator[Source | Bundle | Problem]:
     """The logs in something that can be read only once."""
     content = unpack(stream)
     if is_zip(content.head):
