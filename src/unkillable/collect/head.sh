@@ -39,7 +39,7 @@ collect.sh now [OPTION]...     during a hang: one tar archive for `unkillable di
     --sysrq KEYS               first let the kernel print these dumps: some of d l m t w
     --cmdline                  also the arguments of processes, which may hold secrets
     --patience SECONDS         give up a file that does not answer for so long (5)
-    --again SECONDS            look a second time at who sleeps uninterruptibly, so long after the first (10; 0: do not)
+    --again SECONDS            look again at who sleeps uninterruptibly or runs, so long after the first (10; 0: do not)
     --wait                     prepare, and begin with the next line of standard input
 collect.sh disarm              take back what arm did
 All: --dir DIR, a directory in RAM; --root DIR, take DIR/proc and DIR/sys for /proc and /sys.
