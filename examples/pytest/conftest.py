@@ -45,9 +45,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         failed = False
     finally:
         hangs = [hang for log in consoles(item.config) if (hang := hang_in(log, begins.get(log, 0)))]
-        for hang in (
-            hangs
-        ):  # a test that has failed by itself, such as for a timeout, keeps its reason and gets this one
+        # A test that has failed by itself, such as for a timeout, keeps its reason and gets this one.
+        for hang in hangs:
             item.add_report_section("call", "hang", hang)
     if hangs and not failed:
         pytest.fail(hangs[0], pytrace=False)

@@ -236,9 +236,8 @@ class Scan:
             self._stacks -= not urgent
             stack = parse_stack(buffer.read(f"{base}/stack"), state in _ASLEEP)
             self.refused += buffer.error in _REFUSED
-            self.no_stacks += buffer.error == errno.ENOENT and bool(
-                status
-            )  # else nothing was copied but stat
+            copied = bool(status)  # else nothing was but stat
+            self.no_stacks += copied and buffer.error == errno.ENOENT
         if urgent and stack is not None and (pc := parse_syscall(buffer.read(f"{base}/syscall"))):
             stack = msgspec.structs.replace(stack, user_pc=pc)
         if state in _ASLEEP:
