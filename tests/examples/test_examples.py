@@ -154,15 +154,14 @@ def steps(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
 @pytest.mark.parametrize(("log", "status"), [("frozen-6.1.log.xz", 1), ("healthy", 0)])
-def test_a_pipeline_fails_with_a_hang_and_leaves_sarif(bench: Path, name: str, log: str, status: int) -> None:
+def test_a_pipeline_fails_with_a_hang_and_leaves_sarif(
+    bench: Path, name: str, log: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     healthy = bench / "healthy"
     healthy.write_text("[    0.000000] Linux version 6.1.0 (x) #1\n[    9.000000] usb 1-1: USB disconnect\n")
     source = healthy if log == "healthy" else EXAMPLES / log
-    os.environ["LOG"] = str(source)
-    try:
-        results = [run(["bash", "-e", "-c", step], bench) for step in steps(name)]
-    finally:
-        del os.environ["LOG"]
+    monkeypatch.setenv("LOG", str(source))
+    results = [run(["bash", "-e", "-c", step], bench) for step in steps(name)]
     assert [one.returncode for one in results] == [*[0] * (len(results) - 1), status], results[-1]
     found = json.loads((bench / "hangs.sarif").read_text())["runs"][0]["results"]
     assert {one["ruleId"] for one in found} == ({"reclaim-livelock"} if status else {"no-hang"})
