@@ -24,15 +24,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    """Loads the library at its first use: `unkillable --version` needs none of it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from unkillable import library
+if not TYPE_CHECKING:  # with it, a checker would believe in any name
 
-    found: object = getattr(library, name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> object:
+        """Loads the library at its first use: `unkillable --version` needs none of it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from unkillable import library
+
+        found: object = getattr(library, name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

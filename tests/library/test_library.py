@@ -61,7 +61,7 @@ def test_the_package_hands_on_what_the_library_offers() -> None:
     assert all(getattr(unkillable, name) is getattr(library, name) for name in library.__all__)
     assert set(dir(unkillable)) >= set(unkillable.__all__)
     with pytest.raises(AttributeError, match="no attribute 'diagnoze'"):
-        _ = unkillable.diagnoze
+        _ = unkillable.diagnoze  # type: ignore[attr-defined]
 
 
 def test_what_a_diagnosis_is_made_of_is_public() -> None:
@@ -179,10 +179,13 @@ def test_a_client_passes_mypy_strict(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("Success"), done.stdout + done.stderr
     client.write_text(
-        CLIENT.replace("verdict.kind not in", "verdict.kinds not in").replace('stuck(b"")', "stuck(5)")
+        CLIENT.replace("verdict.kind not in", "verdict.kinds not in")
+        .replace('stuck(b"")', "stuck(5)")
+        .replace("unkillable.KINDS", "unkillable.KIND")
     )
     done = subprocess.run(
         [*mypy, str(client)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert '"Verdict" has no attribute "kinds"' in done.stdout
+    assert 'Module has no attribute "KIND"' in done.stdout
     assert 'Argument 1 to "stuck" has incompatible type' in done.stdout
