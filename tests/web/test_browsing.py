@@ -15,7 +15,7 @@ import httpx
 import msgspec
 import pytest
 
-from tests.fleet.made import HOUR, START, content, finding, log, sign
+from tests.fleet.made import START, content, finding, log, sign
 from tests.fleet.test_store import filled
 from tests.report.given import HOSTILE
 from tests.web.given import FROZEN, client
@@ -270,8 +270,9 @@ def test_texts_of_strangers_are_text(tmp_path: Path) -> None:
             assert answer.status_code == 200, path
             assert "<script" not in answer.text
             assert "onerror=" not in answer.text
-            for char in ("\x1b", "\x9b", "\u202e", "\x00", "{{7*7}}".replace("7*7", "49")):
+            for char in ("\x1b", "\x9b", "\u202e", "\x00"):
                 assert char not in answer.text, path
+            assert "{{7*7}}{%raw%}" in answer.text, path
 
 
 def stored(folder: Path, *files: Path) -> list[Log]:
@@ -377,7 +378,6 @@ def test_a_trend_has_dates(fleet: httpx.Client) -> None:
     shown = re.findall(r"<td>(\d{4}-\d\d-\d\d \d\d:\d\d)</td>", page)
     assert len(shown) >= 20
     assert shown[0] == "2023-11-14 22:13"
-    assert HOUR == 3600
 
 
 def test_frozen_again(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_names_are_only_names() -> None:
     assert safe_name("\ud800x", []) == "_x"
 
 
-def test_a_file_that_is_called_like_a_module_is_not_run(tmp_path: object) -> None:
+def test_a_file_that_is_called_like_a_module_is_not_run() -> None:
     """The worker's working directory is full of strangers' files."""
     trap = b"raise SystemExit(7)\n"
     names = ("msgspec.py", "jinja2.py", "igraph.py", "sitecustomize.py", "unkillable.py", "encodings.py")
