@@ -148,10 +148,9 @@ def _there(address: str) -> Iterator[Engine]:
     """A cluster that somebody else runs, such as `dask scheduler` and `dask worker`."""
     from distributed import Client
 
-    name = "tcp://" + address.removeprefix("dask://") if address.startswith("dask://") else address
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(name, timeout=_CONNECT, set_as_default=False)
+        client = Client(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise UserError(
             f"--engine {address}: no Dask scheduler answers there ({' '.join(str(error).split())[:160]})"
@@ -161,7 +160,7 @@ def _there(address: str) -> Iterator[Engine]:
             client.wait_for_workers(1, timeout=_CONNECT)
         except TimeoutError:
             raise UserError(
-                f"--engine {address}: the scheduler has no workers: start some with `dask worker {name}`"
+                f"--engine {address}: the scheduler has no workers: start some with `dask worker {address}`"
             ) from None
         _check_versions(client, address)
         yield Cluster(client, address)
