@@ -42,10 +42,8 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     """The last day that counts."""
     sort: str = "count"
     variant: str = ""
-    kind: str = ""
     before: str = ""
     after: str = ""
-    name: str = ""
     page: int = 1
 
     @property
@@ -84,7 +82,7 @@ def asked(request: Request) -> Asked:
     found = Asked(**given, page=int(page))
     if found.sort not in SORTS:
         found = msgspec.structs.replace(found, sort="count")
-    _ = found.begin, found.end
+    _ = found.begin, found.end  # which raise it for what is no day
     return found
 
 
