@@ -201,6 +201,8 @@ def test_parquet_for_other_programs(place: Path, tmp_path: Path) -> None:
         (("--name-fields", "(", "logs"), "not a regular expression"),
         (("--html", "nothere/x.html", "--store", "store"), "is no directory"),
         (("--engine", "tcp://127.0.0.1:1", "logs"), "no Dask scheduler answers there"),
+        (("--engine", "ray://127.0.0.1:1", "logs"), "unknown address scheme 'ray'"),
+        (("--engine", "127.0.0.1", "logs"), "missing port number"),
         (("nosuch://x/y",), "Protocol not known"),
     ],
 )

@@ -147,9 +147,11 @@ def _loop() -> Iterator[Any]:
 def _there(address: str) -> Iterator[Engine]:
     """A cluster that somebody else runs, such as `dask scheduler` and `dask worker`."""
     from distributed import Client
+    from distributed.comm import resolve_address
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
+        resolve_address(address)  # a client that was given a wrong one cannot be ended in order
         client = Client(address, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise UserError(
