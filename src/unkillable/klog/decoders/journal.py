@@ -21,7 +21,7 @@ EXPORT_MARKS = (b"__CURSOR=", b"__REALTIME_TIMESTAMP=")
 def is_export(head: bytes) -> bool:
     """Whether the input begins with an entry of the journal's export format."""
     start = head[:4096].lstrip(b"\n")
-    return start.startswith((b"__CURSOR=", b"__REALTIME_TIMESTAMP=")) or b"\n__REALTIME_TIMESTAMP=" in start
+    return start.startswith(EXPORT_MARKS) or b"\n__REALTIME_TIMESTAMP=" in start
 
 
 def decode_export(lines: Pairs, head: bytes) -> Pairs:
