@@ -1,7 +1,8 @@
-"""Lines that are passed over together lead to the same facts as lines that are read one by one."""
+"""Lines that are passed over together, or read many at once, lead to the same facts as lines that are read one by one."""
 
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from unittest.mock import patch
 
 import msgspec
@@ -47,19 +48,32 @@ FRAMINGS: list[Callable[[bytes, int], bytes]] = [
 ]
 
 
-def facts(data: bytes, together: bool) -> tuple[bytes, object]:
+ONE_BY_ONE = patch("unkillable.klog.framing.common", lambda *_: None)
+AT_ONCE = patch("unkillable.klog.stretch._FEWEST", 1 << 60)
+"""Lines of one framing are read many at once, and each is looked at."""
+TOGETHER = patch("unkillable.klog.stretch._FEWEST", 1)
+"""Lines are passed over together, however few they are."""
+
+
+def facts(data: bytes, way: AbstractContextManager[object]) -> tuple[bytes, object]:
     """The evidence of all boots, and what the reader says of the log."""
     source = Source("console", [Part("console", lambda: io.BytesIO(data))], len(data))
-    with patch("unkillable.klog.stretch._FEWEST", 1 if together else 1 << 60):
+    with way:
         reader = EvidenceReader(source)
         found = msgspec.json.encode(list(reader.boots()))
     log = reader.reader
     return found, (log.lines, log.bytes_read, log.lost_messages, log.cut_lines, log.problems, log.format)
 
 
+def assert_the_same(log: bytes) -> None:
+    expected = facts(log, ONE_BY_ONE)
+    assert facts(log, AT_ONCE) == expected
+    assert facts(log, TOGETHER) == expected
+
+
 def test_on_every_bundled_log():
     for log in LOGS:
-        assert facts(log, together=True) == facts(log, together=False)
+        assert_the_same(log)
 
 
 @st.composite
@@ -81,7 +95,7 @@ def cut_logs(draw: st.DrawFn) -> bytes:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut_logs())
 def test_on_cuts_of_them(log: bytes):
-    assert facts(log, together=True) == facts(log, together=False)
+    assert_the_same(log)
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -90,7 +104,7 @@ def test_with_each_odd_line_among_ordinary_ones(odd):
         return [b"[%5d.%06d] eth0: link is up, %d" % (first + i, i, i) for i in range(8)]
 
     log = b"\n".join([*ordinary(3), odd, *ordinary(20), odd, odd, *ordinary(40000), b""])
-    assert facts(log, together=True) == facts(log, together=False)
+    assert_the_same(log)
 
 
 def test_ordinary_lines_come_together_as_they_lie_there():
