@@ -147,7 +147,7 @@ def _loop() -> Iterator[Any]:
 def _there(address: str) -> Iterator[Engine]:
     """A cluster that somebody else runs, such as `dask scheduler` and `dask worker`."""
     from distributed import Client
-    from distributed.comm import resolve_address
+    from distributed.comm.addressing import resolve_address
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
