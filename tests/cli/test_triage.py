@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +279,12 @@ def test_a_cached_error_is_bad_news_and_no_hang(tmp_path: Path) -> None:
     both = triage(tmp_path, error, hang).stdout.splitlines()[0]
     assert both.startswith("1 of 2 logs hangs, of one cause: deadlock: ")
     assert both.endswith("; 1 more shows an error that is served again and again")
+
+
+def test_ctrl_c_in_the_middle_of_a_question(place: Path) -> None:
+    endless = "SELECT count(*), sum(hash(a.range + b.range)) FROM range(100000) a, range(100000) b"
+    words = (sys.executable, "-m", "unkillable", "triage", "--store", "store", "--sql", endless)
+    running = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    running.send_signal(signal.SIGINT)
+    assert (*running.communicate(timeout=30), running.returncode) == ("", "\nunkillable: interrupted\n", 130)

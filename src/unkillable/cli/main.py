@@ -65,6 +65,10 @@ COMMANDS = {  # name: module, one line for --help (the module is imported only w
     "completion": ("unkillable.cli.completion", "Print the shell completion script for bash, zsh or fish."),
 }
 
+_DUCKDB_INTERRUPTED = "Query interrupted"
+"""DuckDB 2.0 answers SIGINT in the middle of a query with a bare RuntimeError of this text, in place of
+KeyboardInterrupt."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported on demand: `--version` must not wait for parsers."""
@@ -77,6 +81,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(COMMANDS[cmd_name][0]).command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except RuntimeError as error:
+            if str(error) == _DUCKDB_INTERRUPTED:
+                raise KeyboardInterrupt from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
