@@ -29,10 +29,17 @@ class Comparing:
     """A table in the making, in a results directory."""
 
     def __init__(
-        self, plan: Plan, folder: Path, *, only_show: bool = False, preparing: Preparing = silent
+        self,
+        plan: Plan,
+        folder: Path,
+        *,
+        only_show: bool = False,
+        same_host: bool = False,
+        preparing: Preparing = silent,
     ) -> None:
-        """`only_show`: nothing is fetched or built, and nothing can be run.  `preparing` is told how far the files of a
-        cell are, for which a kernel may have to be built."""
+        """`only_show`: nothing is fetched or built, and nothing can be run.  `same_host`: as Grid has it.
+
+        `preparing` is told how far the files of a cell are, for which a kernel may have to be built."""
         self._preparing = preparing
         self._prepared: dict[Setup, Prepared] = {}
         self.folder = folder
@@ -41,6 +48,7 @@ class Comparing:
             plan.runs,
             plan.seed,
             folder,
+            same_host,
         )
 
     def run(self, progress: Callable[[Progress], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def test_sides_of_different_hosts_are_told(tmp_path: Path) -> None:
     )
     text = " ".join(lab_text.comparison(found, columns=160).split())
     assert "p = 0.029, on a host 1.6 x as fast" in text
-    assert "make all runs of a table anew, in another --results directory" in text
+    assert "let --same-host make runs of every cell on it" in text
 
 
 def test_old_runs_say_nothing_of_their_host(tmp_path: Path) -> None:
@@ -145,3 +146,53 @@ def test_a_note_names_a_few(tmp_path: Path) -> None:
     speeds = iter([100.0] * 12 + [200.0] * 12)
     one.run(lambda _: made.run(30.0, host_speed=next(speeds)))
     assert tabulate(one).notes[0].endswith(" and 4 more.")
+
+
+def of(host: str, *speeds: float | None) -> list[Run]:
+    return [made.run(20.0 + n, host=host, host_speed=speed) for n, speed in enumerate(speeds)]
+
+
+def test_this_host_has_a_name_that_says_nothing() -> None:
+    assert re.fullmatch(r"[0-9a-f]{12}", hosts.name())
+    assert hosts.name() == hosts.name()
+
+
+def test_hosts_that_have_names_may_differ() -> None:
+    slow, fast = of("a", 100.0, 101.0), of("b", 160.0, 170.0)
+    assert hosts.within(slow + fast) is None
+    assert hosts.within(slow + fast + of("b", 100.0)) == pytest.approx(1.7)
+    assert hosts.between(of("a", 99.0) + fast, of("a", 100.0)) is None, "compared are those of a"
+    assert hosts.between(of("a", 50.0) + fast, of("a", 100.0) + of("b", 150.0)) == pytest.approx(0.5)
+    assert hosts.between(fast, slow) == pytest.approx(165 / 100.5), "no host has both"
+
+
+def test_runs_are_compared_with_those_of_their_host(tmp_path: Path) -> None:
+    """Squashfs on a slow host, most of ext4 on a fast one, on which it is faster than squashfs and slower than itself on the other."""
+    stalls = {("old", "stock"): 50.0, ("old", "ext4"): 40.0, ("new", "stock"): 30.0, ("new", "ext4"): 20.0}
+    host = "old"
+
+    def execute(setup: Setup) -> Run:
+        name = "ext4" if setup.root.fs == "ext4" else "stock"
+        return made.run(stalls[host, name], host=host)
+
+    wanted = cells(plan(Setup(), variations=ROW[:2]))
+    Grid(wanted, 3, 1, tmp_path).run(execute)
+    host = hosts.name()
+    stalls |= {(host, name): stalls["new", name] for name in ("stock", "ext4")}
+    again = Grid(wanted, 2, 1, tmp_path, same_host=True)
+    assert [number for _, number in again.missing()] == [4, 4, 5, 5], (
+        "two of each here, after those that there are"
+    )
+    again.run(execute)
+    assert not Grid(wanted, 2, 1, tmp_path, same_host=True).missing()
+    found = tabulate(Grid(wanted, 3, 1, tmp_path))
+    assert found.missing == 0
+    stock, ext4 = found.cells
+    assert (len(stock.runs), len(ext4.runs)) == (5, 5)
+    assert ext4.versus is not None
+    assert (ext4.versus.verdict, ext4.versus.hosts) == ("better", 2)
+    assert ext4.versus.p == pytest.approx(2 / (20 * 6))
+    assert ext4.versus.words == "better with 5 runs on 2 hosts (p = 0.017)"
+    assert ext4.versus.ratio == pytest.approx(0.8), "nine pairs of the old host, four of the new one"
+    assert any("of several hosts" in note for note in found.notes)
+    assert "on 2 hosts" in " ".join(lab_text.comparison(found, columns=160).split())

@@ -2,16 +2,19 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from unkillable.lab.stats import (
+    Quotient,
     Time,
     closed,
     distribution,
     least_runs,
     needs,
     p_words,
+    quotient,
     rank_test,
     runs_for_factor,
     smallest_p,
@@ -52,9 +55,9 @@ def test_without_ties_it_is_the_mann_whitney_test(sizes: tuple[int, int]) -> Non
         left = [draw.random() for _ in range(sizes[0])]
         right = [draw.random() + shift for _ in range(sizes[1])]
         expected = stats.mannwhitneyu(left, right, alternative="two-sided", method="exact")
-        assert rank_test(closed(left), closed(right)) == pytest.approx(expected.pvalue)
+        assert rank_test((closed(left), closed(right))) == pytest.approx(expected.pvalue)
         below = expected.statistic / (len(left) * len(right))
-        assert superiority(closed(left), closed(right)) == pytest.approx(1 - below)
+        assert superiority((closed(left), closed(right))) == pytest.approx(1 - below)
 
 
 def test_with_ties_it_is_the_permutation_test_of_the_ranks() -> None:
@@ -64,46 +67,99 @@ def test_with_ties_it_is_the_permutation_test_of_the_ranks() -> None:
     expected = stats.permutation_test(
         (ranks[:4], ranks[4:]), lambda x, y: sum(x), permutation_type="independent", n_resamples=10_000
     )
-    assert rank_test(closed(left), closed(right)) == pytest.approx(expected.pvalue)
+    assert rank_test((closed(left), closed(right))) == pytest.approx(expected.pvalue)
 
 
 def test_a_test_is_as_extreme_as_its_size_allows() -> None:
     low, high = closed([1, 2, 3, 4, 5]), closed([10, 11, 12, 13, 14])
-    assert rank_test(low, high) == pytest.approx(2 / 252) == smallest_p(5, 5)
-    assert rank_test(high, low) == pytest.approx(2 / 252)
-    assert rank_test(low, low) == 1.0
-    assert rank_test(closed([1]), closed([2])) == 1.0
-    assert rank_test(low, ()) is None
-    assert superiority(low, ()) is None
+    assert rank_test((low, high)) == pytest.approx(2 / 252) == smallest_p((5, 5))
+    assert rank_test((high, low)) == pytest.approx(2 / 252)
+    assert rank_test((low, low)) == 1.0
+    assert rank_test((closed([1]), closed([2]))) == 1.0
+    assert rank_test((low, ())) is None
+    assert superiority((low, ())) is None
 
 
 def test_an_open_value_is_longer_than_all_up_to_its_bound() -> None:
     ended, frozen = closed([20, 25, 30, 35, 40]), opened(121, 121, 121, 121, 121)
-    assert rank_test(ended, frozen) == pytest.approx(2 / 252)
-    assert superiority(ended, frozen) == 1.0
-    assert superiority(closed([40]), opened(40)) == 1.0, "the one had ended at 40 s, the other not"
+    assert rank_test((ended, frozen)) == pytest.approx(2 / 252)
+    assert superiority((ended, frozen)) == 1.0
+    assert superiority((closed([40]), opened(40))) == 1.0, "the one had ended at 40 s, the other not"
 
 
 def test_an_open_value_is_not_ranked_below_a_longer_one() -> None:
-    assert superiority(opened(10), closed([50])) == 0.5
-    shorter = rank_test(closed([10] * 4), closed([50] * 4))
+    assert superiority((opened(10), closed([50]))) == 0.5
+    shorter = rank_test((closed([10] * 4), closed([50] * 4)))
     assert shorter is not None
     assert shorter < 0.05
-    assert rank_test(opened(10, 10, 10, 10), closed([50] * 4)) == 1.0
+    assert rank_test((opened(10, 10, 10, 10), closed([50] * 4))) == 1.0
 
 
 def test_a_large_table_is_counted_and_not_listed() -> None:
     left, right = closed(range(40)), closed(range(20, 60))
-    p = rank_test(left, right)
+    p = rank_test((left, right))
     assert p is not None
     assert 0 < p < 1e-6
+
+
+def test_groups_are_dealt_each_by_itself() -> None:
+    """Against the list of all ways to deal two groups, counted by the textbook's ranks."""
+    draw = random.Random(5)  # noqa: S311
+    for shift in (0.0, 0.3, 1.0):
+        sides = [
+            ([draw.random() + 5 * n for _ in range(2 + n)], [draw.random() + 5 * n + shift for _ in range(3)])
+            for n in (0, 1)
+        ]
+
+        def ranks(left: Sequence[float], pooled: Sequence[float]) -> float:
+            return sum(2 * sorted(pooled).index(value) - len(pooled) + 1 for value in left)
+
+        ways = [
+            [ranks(left, [*one, *other]) for left in itertools.combinations([*one, *other], len(one))]
+            for one, other in sides
+        ]
+        sums = [first + second for first in ways[0] for second in ways[1]]
+        seen = sum(ranks(one, [*one, *other]) for one, other in sides)
+        tails = (sum(total <= seen + 1e-9 for total in sums), sum(total >= seen - 1e-9 for total in sums))
+        groups = [(closed(one), closed(other)) for one, other in sides]
+        assert rank_test(*groups) == pytest.approx(min(1.0, 2 * min(tails) / len(sums)))
+
+
+def test_a_slow_host_is_no_difference() -> None:
+    """All of one side on the slow host but one run each: put together they differ, host by host they do not."""
+    fast, slow = (
+        (closed([12]), closed([9, 10, 11, 13, 14, 15])),
+        (closed([38, 39, 40, 42, 43, 44]), closed([41])),
+    )
+    apart, together = rank_test(fast, slow), rank_test((fast[0] + slow[0], fast[1] + slow[1]))
+    assert apart == 1.0
+    assert together is not None
+    assert together < 0.05
+
+
+def test_each_host_adds_to_what_is_known() -> None:
+    one, three = (closed([1]), closed([9] * 5)), (closed([2, 3]), closed([30, 31, 32]))
+    assert rank_test(one) == pytest.approx(2 / 6) == smallest_p((1, 5))
+    assert rank_test(one, three) == pytest.approx(2 / 60) == smallest_p((1, 5), (2, 3))
+    assert rank_test(one, (closed([5]), ())) == rank_test(one), "a host with one side says nothing"
+    assert superiority(one, three) == 1.0
+
+
+def test_quotients_are_of_one_host() -> None:
+    assert quotient((closed([2]), closed([1])), (closed([200, 210]), closed([100, 105]))) == Quotient(2.0)
+    assert quotient((closed([6]), opened(120)), (closed([9]), opened(120, 120))) == Quotient(
+        9 / 120, "at most"
+    )
+    assert quotient((opened(120), closed([10])), (opened(120), closed([60, 40]))) == Quotient(3.0, "at least")
+    assert quotient((opened(120), opened(120))) is None
+    assert quotient((closed([3]), ())) is None
 
 
 def test_p_is_honest_where_there_is_no_difference() -> None:
     """Over all ways to split six values, at most the share `a` has p <= a."""
     values = closed([1, 2, 3, 4, 5, 6])
     found = [
-        rank_test(left, [one for one in values if one not in left])
+        rank_test((left, [one for one in values if one not in left]))
         for left in itertools.combinations(values, 3)
     ]
     for level in (0.1, 0.2, 0.5):
@@ -112,7 +168,7 @@ def test_p_is_honest_where_there_is_no_difference() -> None:
 
 def test_how_many_runs_a_difference_needs() -> None:
     assert least_runs() == 4
-    assert smallest_p(3, 3) == pytest.approx(0.1)
+    assert smallest_p((3, 3)) == pytest.approx(0.1)
     narrow, wide = closed([30, 31, 32, 30, 29]), closed([5, 80, 20, 160, 40])
     few, many = runs_for_factor(narrow), runs_for_factor(wide)
     assert few
@@ -135,7 +191,7 @@ def test_the_number_of_runs_is_about_right() -> None:
     for _ in range(200):
         left = closed([draw.lognormvariate(0, sigma) for _ in range(wanted)])
         right = closed([2 * draw.lognormvariate(0, sigma) for _ in range(wanted)])
-        p = rank_test(left, right)
+        p = rank_test((left, right))
         shown += p is not None and p < 0.05
     assert 0.7 <= shown / 200 <= 0.97
 

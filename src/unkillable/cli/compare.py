@@ -60,6 +60,11 @@ Examples:
     metavar="DIR",
     help="Where finished runs are kept: an interrupted comparison goes on from there.",
 )
+@click.option(
+    "--same-host",
+    is_flag=True,
+    help="Make --runs runs of each cell on this host, beside those of other hosts (or of this one before it was started anew).",
+)
 @click.option("--only-show", is_flag=True, help="Run nothing: show what there is.")
 @click.option("--list", "listing", is_flag=True, help="List the variations that have a name, and end.")
 @output_options(
@@ -92,6 +97,7 @@ def command(**given: Any) -> None:
             plan,
             Path(given["results"]),
             only_show=given["only_show"],
+            same_host=given["same_host"],
             preparing=progress.preparing.report,
         )
         if not given["only_show"]:
@@ -174,7 +180,7 @@ class Storms:
             self.line.clear()
             click.echo(
                 f"note: this host is {words(at.host)} as that of the runs that were there, or one of the two was disturbed: "
-                "another --results directory would keep them apart",
+                "with --same-host it makes its own runs of every cell",
                 err=True,
             )
         left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"

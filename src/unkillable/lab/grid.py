@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from statistics import mean
 
@@ -128,9 +129,13 @@ def digest(own: Setup, identity: str = "") -> str:
 class Grid:
     """The runs of some cells in a results directory."""
 
-    def __init__(self, wanted: Sequence[Cell], runs: int, seed: int, folder: Path) -> None:
+    def __init__(
+        self, wanted: Sequence[Cell], runs: int, seed: int, folder: Path, same_host: bool = False
+    ) -> None:
+        """`same_host`: only runs of this host count for `runs`; there may be others, and they stay."""
         self.cells = tuple(wanted)
         self.runs = runs
+        self._host = hosts.name() if same_host else None
         self.seed = seed
         self.folder = folder
         self.problems: dict[str, str] = {}
@@ -143,18 +148,18 @@ class Grid:
         """What was there."""
 
     def _load(self) -> None:
-        for cell in self.cells:
-            for number in range(1, self.runs + 1):
-                run = self._read(cell, number)
+        cells = {cell.key: cell for cell in self.cells if cell.key}
+        for path in sorted(self.folder.glob("*-*.json")):
+            key, _, number = path.stem.rpartition("-")
+            if key in cells and number.isdecimal() and path.name == self._path(cells[key], int(number)).name:
+                run = self._read(cells[key], int(number))
                 if run is not None:
-                    self._found[cell.key, number] = run
+                    self._found[key, int(number)] = run
 
     def _path(self, cell: Cell, number: int) -> Path:
         return self.folder / f"{cell.key}-{number:03d}.json"
 
     def _read(self, cell: Cell, number: int) -> Run | None:
-        if not cell.key:
-            return None
         path = self._path(cell, number)
         try:
             with path.open("rb") as stream:
@@ -170,21 +175,33 @@ class Grid:
 
     def finished(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell that there are, in the order of their numbers."""
-        return tuple(
-            self._found[cell.key, number]
-            for number in range(1, self.runs + 1)
-            if (cell.key, number) in self._found
-        )
+        return tuple(self._found[cell.key, number] for number in self._numbers(cell))
+
+    def _numbers(self, cell: Cell) -> list[int]:
+        return sorted(number for key, number in self._found if key == cell.key)
 
     def missing(self) -> tuple[tuple[Cell, int], ...]:
         """(cell, number) of the runs still to do, in their order.  One that failed in the harness is to do again."""
         found = []
-        for number in range(1, self.runs + 1):
-            # Cells with the same Setup share their runs.
-            row = list({cell.key: cell for cell in self.cells if cell.key}.values())
-            random.Random(f"{self.seed}:{number}").shuffle(row)  # noqa: S311  an order, no secret
-            found += [(cell, number) for cell in row if self._lacks(cell, number)]
+        # Cells with the same Setup share their runs.
+        wanted = [
+            (cell, self._counting(cell))
+            for cell in {cell.key: cell for cell in self.cells if cell.key}.values()
+        ]
+        for turn in range(self.runs):
+            row = list(wanted)
+            random.Random(f"{self.seed}:{turn + 1}").shuffle(row)  # noqa: S311  an order, no secret
+            found += [(cell, numbers[turn]) for cell, numbers in row if self._lacks(cell, numbers[turn])]
         return tuple(found)
+
+    def _counting(self, cell: Cell) -> list[int]:
+        """The numbers of the runs that are wanted: the first ones, or those that are not of another host."""
+        numbers = count(1) if self._host is None else (n for n in count(1) if not self._elsewhere(cell, n))
+        return list(islice(numbers, self.runs))
+
+    def _elsewhere(self, cell: Cell, number: int) -> bool:
+        run = self._found.get((cell.key, number))
+        return run is not None and run.host != self._host and run.outcome != "harness-failed"
 
     def _lacks(self, cell: Cell, number: int) -> bool:
         run = self._found.get((cell.key, number))

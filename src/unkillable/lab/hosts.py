@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 from unkillable.lab.setup import Emulator
@@ -12,6 +14,7 @@ from unkillable.lab.types import Run
 
 APART = 1.25
 """Ratio of two speeds from which on they are of different hosts, or of one that was disturbed in one of the two."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NAMED = 8
 """Cells that a note names."""
 
@@ -31,25 +34,50 @@ def speed(pages: Sequence[int], spent: Sequence[float]) -> float | None:
     return rounds[len(rounds) * 3 // 4] if rounds else None
 
 
+def name() -> str:
+    """Names this machine since its start, by a digest of the kernel's random boot id; empty where there is none."""
+    try:
+        known = _BOOT_ID.read_bytes()
+    except OSError:
+        return ""
+    return hashlib.blake2b(known, digest_size=6, person=b"unkillable host").hexdigest()
+
+
 def speeds(runs: Iterable[Run]) -> list[float]:
     """Of the runs that have one."""
     return [run.host_speed for run in runs if run.host_speed]
 
 
 def within(runs: Sequence[Run]) -> float | None:
-    """The fastest host of these runs against the slowest; None where they are alike or not known."""
-    known = speeds(runs)
-    ratio = max(known) / min(known) if known else 1.0
-    return ratio if ratio >= APART else None
+    """The fastest host of these runs against the slowest, where they go by one name; None where they are alike or not known."""
+    most = 1.0
+    for host in {run.host for run in runs}:
+        known = speeds(run for run in runs if run.host == host)
+        most = max(most, max(known) / min(known) if known else 1.0)
+    return most if most >= APART else None
 
 
 def between(runs: Sequence[Run], base: Sequence[Run]) -> float | None:
-    """The host of `runs` against that of `base`, by their medians; None where they are alike or not known."""
-    here, there = speeds(runs), speeds(base)
-    if not here or not there:
-        return None
-    ratio = median(here) / median(there)
-    return ratio if max(ratio, 1 / ratio) >= APART else None
+    """The host of `runs` against that of `base`, by their medians; None where they are alike or not known.
+
+    Where both have runs of one host these are asked, for it may have been disturbed; where there are several, that which
+    differs most."""
+    sides = by_host(runs, base) or [(runs, base)]
+    ratios = [
+        median(here) / median(there)
+        for one, other in sides
+        if (here := speeds(one)) and (there := speeds(other))
+    ]
+    most = max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
+    return most if max(most, 1 / most) >= APART else None
+
+
+def by_host(runs: Sequence[Run], base: Sequence[Run]) -> list[tuple[Sequence[Run], Sequence[Run]]]:
+    """Those of each host that has runs of both; runs that do not name theirs count as of one."""
+    return [
+        ([run for run in runs if run.host == host], [run for run in base if run.host == host])
+        for host in sorted({run.host for run in runs} & {run.host for run in base})
+    ]
 
 
 def alike(one: Emulator, other: Emulator) -> bool:
@@ -77,8 +105,13 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
             f"Compared across hosts of different speed: "
             f"{_listed(f'{name} ({words(ratio)} as that of the baseline)' for name, ratio in apart.items())}."
         )
+    several = len({run.host for cell in cells for run in cell.runs if run.host})
+    if several > 1 or any(cell.versus and cell.versus.hosts > 1 for cell in cells):
+        found.append(
+            "The runs are of several hosts, or of one that was started anew: compared are runs of one host, and only medians are of all."
+        )
     if mixed or apart:
-        found.append("To compare on one host, make all runs of a table anew, in another --results directory.")
+        found.append("To compare on one host, let --same-host make runs of every cell on it.")
     runs = [run for cell in cells for run in cell.runs if run.boot_s is not None]
     unknown = len(runs) - len(speeds(runs))
     if 0 < unknown < len(runs):

@@ -348,6 +348,7 @@ class _Session:
             qemu_cpu_s=self.qemu_cpu,
             qemu_wait_s=self.qemu_wait,
             host_speed=hosts.speed(self.seen.worked, self.spent),
+            host=hosts.name(),
             looked=self.mode.disturb,
             dump=str(self.files.core) if self.core else None,
             console=str(self.files.console_log),

@@ -32,6 +32,18 @@ class Time(msgspec.Struct, frozen=True):
     """The end was not seen: a lower bound."""
 
 
+Group = tuple[Sequence[Time], Sequence[Time]]
+"""Two sides of which only values within the group can be compared, such as those of one host."""
+
+
+class Quotient(msgspec.Struct, frozen=True):
+    """How many times as long one side took as the other."""
+
+    value: float
+    bound: str = ""
+    """`at least` or `at most` where the value is a bound."""
+
+
 class Steps(msgspec.Struct, frozen=True):
     """A distribution: the share (0..1) that has ended within so many seconds."""
 
@@ -75,41 +87,77 @@ def _order(one: Time, other: Time) -> int:
     return _shorter(other, one) - _shorter(one, other)
 
 
-def rank_test(left: Sequence[Time], right: Sequence[Time]) -> float | None:
-    """Two-sided p of the exact rank test; None where a side is empty.
+def rank_test(*groups: Group) -> float | None:
+    """Two-sided p of the exact rank test; None where no group has both sides.
 
-    Gehan's form of the Wilcoxon-Mann-Whitney test: a value scores the number of values that it exceeds less the number that
-    exceed it, where that is known.  p is the share of all ways to deal the scores to the two sides that set them apart as
-    far as they are, counted and not drawn, so it holds for any size, with ties and with open values; without these it
-    is the textbook test.
+    Gehan's form of the Wilcoxon-Mann-Whitney test: a value scores the number of values of its group that it exceeds less the
+    number that exceed it, where that is known.  p is the share of all ways to deal the scores of each group to its two sides
+    that set them apart as far as they are, counted and not drawn, so it holds for any size, with ties and with open values;
+    for one group without these it is the textbook test, for several it is that of van Elteren with equal weights.
     """
-    if not left or not right:
+    ways, seen, deals = Counter({0: 1}), 0, 1
+    for left, right in _whole(groups):
+        scores = _scores([*left, *right])
+        dealt = _dealt(scores, len(left))
+        sums: Counter[int] = Counter()
+        for total, count in ways.items():
+            for more, times in dealt.items():
+                sums[total + more] += count * times
+        ways = sums
+        seen += sum(scores[: len(left)])
+        deals *= math.comb(len(scores), len(left))
+    if deals == 1:
         return None
-    pooled = [*left, *right]
-    scores = [sum(_order(one, other) for other in pooled) for one in pooled]
-    ways: list[Counter[int]] = [Counter() for _ in range(len(left) + 1)]
+    below = sum(count for total, count in ways.items() if total <= seen)
+    above = sum(count for total, count in ways.items() if total >= seen)
+    return min(1.0, 2 * min(below, above) / deals)
+
+
+def _whole(groups: Sequence[Group]) -> list[Group]:
+    """Those that have both sides."""
+    return [(left, right) for left, right in groups if left and right]
+
+
+def _scores(pooled: Sequence[Time]) -> list[int]:
+    return [sum(_order(one, other) for other in pooled) for one in pooled]
+
+
+def _dealt(scores: Sequence[int], size: int) -> Counter[int]:
+    """What so many of the scores can come to -> in how many ways."""
+    ways: list[Counter[int]] = [Counter() for _ in range(size + 1)]
     ways[0][0] = 1
     for score in scores:
-        for size in range(len(left), 0, -1):
-            for total, count in ways[size - 1].items():
-                ways[size][total + score] += count
-    seen = sum(scores[: len(left)])
-    below = sum(count for total, count in ways[-1].items() if total <= seen)
-    above = sum(count for total, count in ways[-1].items() if total >= seen)
-    return min(1.0, 2 * min(below, above) / math.comb(len(pooled), len(left)))
+        for taken in range(size, 0, -1):
+            for total, count in ways[taken - 1].items():
+                ways[taken][total + score] += count
+    return ways[-1]
 
 
-def superiority(left: Sequence[Time], right: Sequence[Time]) -> float | None:
-    """Chance that a run of `left` is shorter than one of `right`; equal or not known counts half."""
-    if not left or not right:
+def superiority(*groups: Group) -> float | None:
+    """Chance that a run of the left side is shorter than one of the right side of its group; equal or not known counts
+    half."""
+    orders = [_order(one, other) for left, right in groups for one in left for other in right]
+    return sum((1 - order) / 2 for order in orders) / len(orders) if orders else None
+
+
+def smallest_p(*sizes: tuple[int, int]) -> float:
+    """The smallest two-sided p that groups of so many runs can give, when one side of each is wholly below the other."""
+    return min(1.0, 2 / math.prod(math.comb(left + right, left) for left, right in sizes))
+
+
+def quotient(*groups: Group) -> Quotient | None:
+    """How many times as long the left side took: the median of the quotients of two values of one group; None where not
+    even a bound of it is known."""
+    pairs = [(one, other) for left, right in groups for one in left for other in right if other.seconds > 0]
+    if not pairs:
         return None
-    orders = [_order(one, other) for one in left for other in right]
-    return sum((1 - order) / 2 for order in orders) / len(orders)
-
-
-def smallest_p(left: int, right: int) -> float:
-    """The smallest two-sided p that so many runs can give, when one side is wholly below the other."""
-    return min(1.0, 2 / math.comb(left + right, left))
+    low = median(0.0 if other.open else one.seconds / other.seconds for one, other in pairs)
+    high = median(math.inf if one.open else one.seconds / other.seconds for one, other in pairs)
+    if low == high:
+        return Quotient(low)
+    if math.isfinite(high) and (high < 1 or low == 0):
+        return Quotient(high, "at most")
+    return Quotient(low, "at least") if low > 0 else None
 
 
 def runs_for_factor(times: Sequence[Time], factor: float = 2.0) -> int | None:
@@ -129,7 +177,7 @@ def runs_for_factor(times: Sequence[Time], factor: float = 2.0) -> int | None:
 
 def least_runs() -> int:
     """Runs a side below which no difference can be shown, however large."""
-    return next(n for n in range(1, 100) if smallest_p(n, n) < ALPHA)
+    return next(n for n in range(1, 100) if smallest_p((n, n)) < ALPHA)
 
 
 def needs(times: Sequence[Time]) -> str | None:
@@ -137,7 +185,7 @@ def needs(times: Sequence[Time]) -> str | None:
     n = len(times)
     if not n:
         return None
-    least = smallest_p(n, n)
+    least = smallest_p((n, n))
     text = (
         f"with {n} {'run' if n == 1 else 'runs'} a side the smallest possible two-sided p is {p_words(least)}"
     )

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from unkillable.lab import signals
+from unkillable.lab import hosts, signals
 from unkillable.lab.setup import Setup
 from unkillable.lab.stats import (
     ALPHA,
+    Group,
+    Quotient,
     Time,
     closed,
     least_runs,
     needs,
     p_words,
+    quotient,
     rank_test,
     smallest_p,
     spread,
@@ -228,25 +231,45 @@ def versus(name: str, base: Sequence[Run], runs: Sequence[Run]) -> Versus:
     if here is None or there is None:
         which = name if there is None else "this cell"
         return Versus(name, words=f"not compared: no run of {which} says anything about the guest")
-    p = rank_test(right, left)
-    chance = superiority(right, left)
+    groups = _by_host(runs, base)
+    p, chance = rank_test(*groups), superiority(*groups)
     assert p is not None  # noqa: S101  both sides have values
     assert chance is not None  # noqa: S101
     verdict = "no difference shown" if p >= ALPHA else "better" if chance > 0.5 else "worse"
-    runs_ = "run" if len(left) == 1 else "runs"
-    sizes = (
-        f"{len(right)} {runs_}" if len(left) == len(right) else f"{len(right)} against {len(left)} {runs_}"
-    )
+    sizes = _sizes(groups)
     words = f"{verdict} with {sizes} (p = {p_words(p)})".replace("p = below", "p below")
-    if smallest_p(len(left), len(right)) >= ALPHA:
+    if smallest_p(*((len(one), len(other)) for one, other in groups)) >= ALPHA:
         words = f"no difference can be shown with {sizes}; that takes {least_runs()} a side"
-    bound = _bound(here, there)
-    ratio = None if bound is None or there.median <= 0 else here.median / there.median
-    return Versus(name, ratio=ratio, bound=bound or "", p=p, superiority=chance, verdict=verdict, words=words)
+    ratio = quotient(*groups) if len(groups) > 1 else _ratio(here, there)
+    return Versus(
+        name,
+        ratio=ratio.value if ratio else None,
+        bound=ratio.bound if ratio else "",
+        p=p,
+        superiority=chance,
+        verdict=verdict,
+        hosts=len(groups),
+        words=words,
+    )
 
 
-def _bound(here: Spread, there: Spread) -> str | None:
-    """What a ratio of medians is when they are lower bounds; None: nothing."""
-    if here.median_open and there.median_open:
+def _by_host(runs: Sequence[Run], base: Sequence[Run]) -> list[Group]:
+    """The stalls of `runs` and of the baseline, host by host; all together where no host has both."""
+    groups = [(stalls(one), stalls(other)) for one, other in hosts.by_host(runs, base)]
+    return [(one, other) for one, other in groups if one and other] or [(stalls(runs), stalls(base))]
+
+
+def _sizes(groups: Sequence[Group]) -> str:
+    """`5 runs`, `3 against 8 runs on 2 hosts`."""
+    here, there = (sum(len(group[side]) for group in groups) for side in (0, 1))
+    runs = "run" if there == 1 else "runs"
+    sizes = f"{here} {runs}" if here == there else f"{here} against {there} {runs}"
+    return f"{sizes} on {len(groups)} hosts" if len(groups) > 1 else sizes
+
+
+def _ratio(here: Spread, there: Spread) -> Quotient | None:
+    """Of two medians, which may be lower bounds."""
+    if (here.median_open and there.median_open) or there.median <= 0:
         return None
-    return "at least" if here.median_open else "at most" if there.median_open else ""
+    bound = "at least" if here.median_open else "at most" if there.median_open else ""
+    return Quotient(here.median / there.median, bound)

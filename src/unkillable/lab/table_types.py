@@ -16,15 +16,19 @@ class Versus(msgspec.Struct, frozen=True):
     baseline: str
     """Name of that variation."""
     ratio: float | None = None
-    """Median here divided by the median there; below 1 is better.  None where both are only lower bounds."""
+    """Median here divided by the median there; below 1 is better.  None where both are only lower bounds.  Where the runs are
+    of several hosts, the median of the quotients of two runs of one host."""
     bound: str = ""
     """`at least` or `at most` where the ratio is a bound, as stalls had not ended."""
     p: float | None = None
-    """Two-sided p of the exact rank test."""
+    """Two-sided p of the exact rank test, in which a run is ranked among those of its host."""
     superiority: float | None = None
     """Chance that a run here stalls for less than one there; 0.5: no difference."""
     verdict: str = "not compared"
     """One of VERDICTS."""
+    hosts: int = 1
+    """How many hosts have runs of both sides: a run is compared with those of its own host.  1, too, where none has, or it is
+    not known which they were: then all are compared with all."""
     host: float | None = None
     """How fast the host of these runs was, divided by that of the baseline's (medians of Run.host_speed), where it was
     another one by that; None where they are alike, not known, or not to be compared, as the emulator itself was varied."""

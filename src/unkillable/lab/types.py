@@ -164,6 +164,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     host_speed: float | None = None
     """Pages of new memory that the guest touched and added up per second of QEMU's processor time, before the workload: how
     fast the host is for such a guest, whatever else it does.  None where nobody measured."""
+    host: str = ""
+    """Names the machine since its start (hosts.name), and nothing else; empty for runs of older versions."""
     look: Look | None = None
     looked: bool = False
     """The run was disturbed on purpose (sysrq dumps during stalls): its figures do not count."""

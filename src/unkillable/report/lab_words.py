@@ -152,6 +152,8 @@ def against(cell: CellResult) -> str:
     parts = [versus.verdict, f"p = {p_words(versus.p)}".replace("= below", "below")]
     if versus.ratio is not None:
         parts.insert(1, f"{versus.bound} {versus.ratio:.2g} x".strip())
+    if versus.hosts > 1:
+        parts.append(f"on {versus.hosts} hosts")
     if versus.host is not None:
         parts.append(f"on a host {hosts.words(versus.host)}")
     return ", ".join(parts) + (f"; {cell.reason}" if cell.reason else "")
