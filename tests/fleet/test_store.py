@@ -38,6 +38,8 @@ def test_what_was_written_is_answered(tmp_path: Path) -> None:
         assert one.title == "reclaim-livelock in function_1"
         assert one.holders == ("page lock", "kswapd")
         assert [(share.name, share.count, share.logs) for share in one.per_release] == [("fw-1", 25, 100)]
+        assert ask.whole(ask.signatures()) == [ask.signature(each.cause) for each in ask.signatures()]
+        assert ask.whole([]) == []
         assert ask.signature("no such") is None
         assert [row.name for row in ask.logs(cause=sign(1).cause, limit=2)] == [
             "logs/00097.log",

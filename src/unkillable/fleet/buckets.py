@@ -16,26 +16,39 @@ _VARIANTS = 10
 
 
 def alone(reader: Reader, cause: str) -> Bucket | None:
-    """One cause, with what is told of it only alone."""
-    found = page(reader, facts.where(cause=cause), 1, 0)
+    """One cause, with what `whole` adds."""
+    found = whole(reader, page(reader, facts.where(cause=cause), 1, 0))
+    return found[0] if found else None
+
+
+def whole(reader: Reader, found: Sequence[Bucket]) -> list[Bucket]:
+    """The same, each with its words and with how often it is in each release, on each architecture and kernel.
+
+    All are asked for together: the table that is gone through is the same for one and for twenty."""
     if not found:
-        return None
-    row = reader.one(
-        "SELECT wait, site, entered_by, holders FROM names WHERE cause = $cause ORDER BY variant",
-        {"cause": cause},
+        return []
+    causes = [one.cause for one in found]
+    rows = reader.all(
+        """SELECT DISTINCT ON (cause) cause, wait, site, entered_by, holders FROM names
+        WHERE cause IN (SELECT unnest($causes)) ORDER BY cause, variant""",
+        {"causes": causes},
     )
-    (per_release,) = _shares(reader, ("release",), "facts", cause)
-    per_arch, per_kernel = _shares(reader, ("arch", "kernel"), "findings", cause)
-    return msgspec.structs.replace(
-        found[0],
-        per_release=per_release,
-        per_arch=per_arch,
-        per_kernel=per_kernel,
-        wait=row["wait"],
-        site=row["site"],
-        entered_by=row["entered_by"],
-        holders=tuple(row["holders"] or ()),
-    )
+    words = {row["cause"]: row for row in rows}
+    (release,) = _shares(reader, ("release",), "facts", causes)
+    arch, kernel = _shares(reader, ("arch", "kernel"), "findings", causes)
+    return [
+        msgspec.structs.replace(
+            one,
+            per_release=release.get(one.cause, ()),
+            per_arch=arch.get(one.cause, ()),
+            per_kernel=kernel.get(one.cause, ()),
+            wait=words[one.cause]["wait"],
+            site=words[one.cause]["site"],
+            entered_by=words[one.cause]["entered_by"],
+            holders=tuple(words[one.cause]["holders"] or ()),
+        )
+        for one in found
+    ]
 
 
 def page(reader: Reader, chosen: Condition, limit: int, offset: int) -> list[Bucket]:
@@ -107,17 +120,24 @@ def _examples(
     return {row["cause"]: Example(row["name"], row["content"].hex, row["line"], row["quote"]) for row in rows}
 
 
-def _shares(reader: Reader, columns: tuple[str, ...], table: str, cause: str) -> list[tuple[Share, ...]]:
-    """How often a cause is among the logs of each value, for each of the columns, in one pass."""
+def _shares(
+    reader: Reader, columns: tuple[str, ...], table: str, causes: Sequence[str]
+) -> list[dict[str, tuple[Share, ...]]]:
+    """How often each cause is among the logs of each value, for each of the columns, in one pass."""
     place = " ".join(f"WHEN grouping({column}) = 0 THEN {i}" for i, column in enumerate(columns))
     rows = reader.all(
-        f"""SELECT CASE {place} END AS place, coalesce({", ".join(columns)}, '') AS name,
-            count(*) FILTER (new_cause AND cause = $cause) AS count, {ALL} AS logs
-        FROM {table} GROUP BY GROUPING SETS ({", ".join(f"({column})" for column in columns)})
-        HAVING count > 0 ORDER BY count DESC, name""",
-        {"cause": cause},
+        f"""WITH counted AS (
+            SELECT cause, CASE {place} END AS place, coalesce({", ".join(columns)}, '') AS name,
+                count(*) FILTER (new_cause) AS count, {ALL} AS logs
+            FROM {table} GROUP BY GROUPING SETS ({", ".join(f"(cause, {column})" for column in columns)})
+        ), shared AS (
+            SELECT cause, place, name, count, sum(logs) OVER (PARTITION BY place, name)::BIGINT AS logs FROM counted
+        )
+        SELECT * FROM shared WHERE count > 0 AND cause IN (SELECT unnest($causes)) ORDER BY count DESC, name""",
+        {"causes": causes},
     )
-    found: list[list[Share]] = [[] for _ in columns]
+    found: list[dict[str, list[Share]]] = [{} for _ in columns]
     for row in rows:
-        found[row["place"]].append(Share(row["name"], row["count"], row["logs"]))
-    return [tuple(shares) for shares in found]
+        share = Share(row["name"], row["count"], row["logs"])
+        found[row["place"]].setdefault(row["cause"], []).append(share)
+    return [{cause: tuple(shares) for cause, shares in one.items()} for one in found]

@@ -82,6 +82,10 @@ class Questions:
         """One cause, with how often it is in each release, on each architecture and kernel."""
         return buckets.alone(self._reader, cause)
 
+    def whole(self, found: Sequence[Bucket]) -> list[Bucket]:
+        """The same causes, with what `signature` tells of one, in about the time that one takes."""
+        return buckets.whole(self._reader, found)
+
     def trend(self, cause: str | None = None, bins: int = 30, release: str | None = None) -> list[Bin]:
         """Logs over time, from the first that was seen to the last, in stretches of the same length."""
         return trends.trend(self._reader, cause, bins, release)

@@ -34,10 +34,13 @@ def summarise(
     """
     totals = questions.totals()
     buckets = questions.signatures(limit=_ALL)
-    trends = questions.trends([one.cause for one in buckets[:limit]], BINS)
-    causes = tuple(_cause(questions, one, trends.get(one.cause, ())) for one in buckets[:limit])
     worst = next((one for one in buckets if hangs(one.kind)), None)
-    first = _sentence_of(questions, worst) if worst is not None else ""
+    trends = questions.trends([one.cause for one in buckets[:limit]], BINS)
+    whole = questions.whole([*buckets[:limit], *([worst] if worst is not None else [])])
+    causes = tuple(
+        Cause(one, _since(one), trends.get(one.cause, ()), hint(one)) for one in whole[: len(buckets[:limit])]
+    )
+    first = _sentence_of(whole[-1]) if worst is not None else ""
     return Triage(
         tool=f"unkillable {__version__}",
         store=store,
@@ -54,23 +57,18 @@ def summarise(
     )
 
 
-def _cause(questions: Questions, bucket: Bucket, trend: tuple[int, ...]) -> Cause:
-    whole = questions.signature(bucket.cause) or bucket
+def _since(whole: Bucket) -> str | None:
+    """The first release, in their order, that a cause was seen in."""
     releases = sorted((one.name for one in whole.per_release if one.name), key=version_key)
-    return Cause(
-        whole,
-        releases[0] if releases else None,
-        trend,
-        hint(whole),
-    )
+    return releases[0] if releases else None
 
 
-def _sentence_of(questions: Questions, bucket: Bucket) -> str:
+def _sentence_of(whole: Bucket) -> str:
     """`reclaim-livelock: ..., 431 logs, 87 devices, since 2026.3`"""
-    parts = [bucket.title, f"{bucket.count:,} log{'s' if bucket.count != 1 else ''}"]
-    if bucket.devices:
-        parts.append(f"{bucket.devices:,} device{'s' if bucket.devices != 1 else ''}")
-    if since := _cause(questions, bucket, ()).since_release:
+    parts = [whole.title, f"{whole.count:,} log{'s' if whole.count != 1 else ''}"]
+    if whole.devices:
+        parts.append(f"{whole.devices:,} device{'s' if whole.devices != 1 else ''}")
+    if since := _since(whole):
         parts.append(f"since {since}")
     return ", ".join(parts)
 
