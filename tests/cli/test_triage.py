@@ -175,7 +175,29 @@ def test_old_logs_are_forgotten(tmp_path: Path) -> None:
     write_logs(tmp_path / "logs", 10)
     os.utime(tmp_path / "logs/device-0/0/00000.log", (1_200_000_000,) * 2)
     found = document(tmp_path, "--store", "s", "--retain", "3650", "logs")
-    assert (found["reading"]["logs"], found["reading"]["pruned"], found["totals"]["logs"]) == (10, 1, 9)
+    assert (found["reading"]["logs"], found["pruned"], found["totals"]["logs"]) == (10, 1, 9)
+    assert triage(tmp_path, "--store", "other", "logs").returncode == 0
+    again = triage(tmp_path, "--store", "other", "--retain", "3650")
+    assert again.stdout.endswith("\n\n1 old log was forgotten\n")
+
+
+def test_only_some_days_count(tmp_path: Path) -> None:
+    write_logs(tmp_path / "logs", 10)
+    for i, day in enumerate(
+        (1_262_304_000, 1_262_390_399, 1_262_390_400)
+    ):  # 2010-01-01, twice, and 2010-01-02
+        os.utime(next(tmp_path.glob(f"logs/*/*/0000{i}.log")), (day,) * 2)
+    found = document(tmp_path, "--store", "s", "--since", "2010-01-01", "--until", "2010-01-01", "logs")
+    assert (found["totals"]["logs"], found["since"], found["until"]) == (2, 1_262_304_000, 1_262_390_400)
+    done = triage(tmp_path, "--store", "s", "--until", "2010-01-02")
+    assert " 3 logs" in done.stdout.partition("\n")[0]
+    assert done.stdout.endswith("\n\nof logs seen up to 2010-01-02\n")
+    assert triage(tmp_path, "--store", "s", "--since", "2010-01-02", "--html", "page.html").returncode == 0
+    assert "of logs seen from 2010-01-02" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "--since" in complaint(triage(tmp_path, "--store", "s", "--since", "yesterday"))
+    assert "--until" in complaint(
+        triage(tmp_path, "--store", "s", "--since", "2010-01-02", "--until", "2010-01-01")
+    )
 
 
 def test_parquet_for_other_programs(place: Path, tmp_path: Path) -> None:
@@ -199,6 +221,10 @@ def test_parquet_for_other_programs(place: Path, tmp_path: Path) -> None:
         (("--workers", "2", "--store", "store"), "are for reading: give logs to read"),
         (("--workers", "2", "--engine", "tcp://127.0.0.1:1", "logs"), "cannot be combined"),
         (("--sql", "SELECT 1", "--html", "x.html", "--store", "store"), "cannot be combined with --html"),
+        (
+            ("--sql", "SELECT 1", "--since", "2026-01-01", "--store", "store"),
+            "cannot be combined with --since",
+        ),
         (("--sql", "SELECT 1", "--exit-code", "--store", "store"), "cannot be combined with --exit-code"),
         (("--name-fields", "(", "logs"), "not a regular expression"),
         (("--html", "nothere/x.html", "--store", "store"), "is no directory"),

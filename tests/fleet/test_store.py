@@ -14,6 +14,7 @@ from unkillable.errors import UserError
 from unkillable.fleet import merging
 from unkillable.fleet.store import Store
 from unkillable.fleet.types import Finding, Input, Log
+from unkillable.fleet.views import Window
 
 
 def filled(path: Path, logs: list[Log], **options: int) -> Store:
@@ -356,3 +357,22 @@ def test_a_hang_stands_for_its_log_whatever_comes_before(tmp_path: Path) -> None
         with store.questions() as ask:
             assert (ask.totals().hung, ask.totals().failing) == expected
             assert len(ask.signatures()) == len(chosen)
+
+
+def test_a_window_answers_as_a_store_of_its_logs_alone(tmp_path: Path) -> None:
+    logs = [log(i, sign(i % 3) if i % 4 else None, release=f"fw-{i % 2}") for i in range(100)]
+    timeless = [msgspec.structs.replace(log(200 + i, sign(7)), seen=0.0) for i in range(3)]
+    copies = [msgspec.structs.replace(logs[i], name=f"copies/{i}.log") for i in (5, 50)]
+    store = filled(tmp_path / "s", [*logs, *timeless, *copies])
+    since, until = logs[20].seen, logs[60].seen
+    for window, wanted in (
+        (Window(since, until), [*logs[20:60], copies[1]]),
+        (Window(since), [*logs[20:], copies[1]]),
+        (Window(None, until), [*logs[:60], *copies]),
+    ):
+        with store.questions(window) as some, filled(tmp_path / f"{window}", wanted).questions() as alone:
+            assert some.totals() == alone.totals()
+            assert some.whole(some.signatures()) == alone.whole(alone.signatures())
+            assert some.trend() == alone.trend()
+            assert some.compare("fw-0", "fw-1") == alone.compare("fw-0", "fw-1")
+            assert some.logs(limit=200) == alone.logs(limit=200)

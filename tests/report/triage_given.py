@@ -38,7 +38,8 @@ def triage(words: str = "", causes: int = 3) -> Triage:
         store="fleet.store",
         sentence=f"30 of 90 logs hang, 3 causes; the most frequent: x{words}",
         totals=Totals(90, 2, 20, 2, 30, 0, 3, START, START + 10 * DAY),
-        reading=Reading(95, 5, 90, 2, 3, 900_000, 4.5, "2 processes", 1),
+        reading=Reading(95, 5, 90, 2, 3, 900_000, 4.5, "2 processes"),
+        pruned=1,
         causes=tuple(cause(number, words, 10) for number in range(causes)),
         more=4,
         trend=tuple(

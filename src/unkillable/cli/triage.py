@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from unkillable.fleet.store import Store
     from unkillable.fleet.triage_types import Reading, Triage
     from unkillable.fleet.types import Log
+    from unkillable.fleet.views import Window
 
 _DAY = 86400.0
-_OF_THE_REPORT = ("html", "compare", "full", "exit_code")
+_DATE = click.DateTime(["%Y-%m-%d"])
+_OF_THE_REPORT = ("html", "compare", "full", "exit_code", "since", "until")
 """Options that say nothing of the answer to --sql."""
 
 EPILOG = r"""\b
@@ -66,6 +69,8 @@ Examples:
     metavar="OLD NEW",
     help="What changed between two releases, and how sure that is.",
 )
+@click.option("--since", type=_DATE, metavar="DATE", help="Of logs seen from then on, as 2026-03-01 (UTC).")
+@click.option("--until", type=_DATE, metavar="DATE", help="Of logs seen up to the end of that day.")
 @click.option("--sql", "query", metavar="SELECT", help="Instead: the answer to a question of your own.")
 @click.option(
     "--retain",
@@ -104,6 +109,8 @@ def command(**given: Any) -> None:
         raise UserError(
             f"--sql cannot be combined with --{other.replace('_', '-')}: it prints its own answer"
         )
+    if given["since"] and given["until"] and given["since"] > given["until"]:
+        raise UserError("--since is later than --until: no log can be seen between them")
     check_targets(given["html"], given["output"], given["parquet"])
     with _store(given["place"], bool(given["paths"])) as store:
         failed: list[Log] = []
@@ -113,12 +120,24 @@ def command(**given: Any) -> None:
             from unkillable.fleet.exporting import export
 
             export(store, given["parquet"])
-        with store.questions() as questions:
+        with store.questions(_window(given)) as questions:
             _answer(questions, given, reading, pruned)
     for log in failed:
         click.echo(clean(f"unkillable: {log.name}: {log.problem}"), err=True)
     if failed:
         raise click.exceptions.Exit(2)
+
+
+def _window(given: dict[str, Any]) -> Window | None:
+    """What --since and --until leave; the day of --until is part of it."""
+    from unkillable.fleet.views import Window
+
+    since, until = (
+        given[name] and given[name].replace(tzinfo=UTC).timestamp() for name in ("since", "until")
+    )
+    if since is None and until is None:
+        return None
+    return Window(since, None if until is None else until + _DAY)
 
 
 @contextmanager
@@ -218,9 +237,9 @@ def _triage(questions: Questions, given: dict[str, Any], reading: Reading | None
 
     from unkillable.fleet.summary import summarise
 
-    if reading is not None and pruned:
-        reading = msgspec.structs.replace(reading, pruned=pruned)
-    return summarise(questions, given["place"], reading, given["limit"], given["compare"])
+    found = summarise(questions, given["place"], reading, given["limit"], given["compare"])
+    since, until = _window(given) or (None, None)
+    return msgspec.structs.replace(found, since=since, until=until, pruned=pruned)
 
 
 def _deliver(triage: Triage, given: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from unkillable.fleet.answers import (
 )  # fmt: skip
 from unkillable.fleet.facts import ALL, FAILED, HUNG
 from unkillable.fleet.reading import Reader
+from unkillable.fleet.views import Window
 
 _ROW = (
     "l.name, l.content, l.size, l.device, l.release, l.seen, l.problem, f.episode, f.kind, f.cause, f.variant, "
@@ -29,11 +30,14 @@ _ROW = (
 
 
 class Questions:
-    """Answers from one connection, which notices when the store has changed.  Safe to share between threads."""
+    """Answers from one connection, which notices when the store has changed.  Safe to share between threads.
 
-    def __init__(self, root: Path) -> None:
+    With a window they are of the logs that were seen in it, but for those of `sql`.
+    """
+
+    def __init__(self, root: Path, window: Window | None = None) -> None:
         self._root = root
-        self._reader = Reader(root)
+        self._reader = Reader(root, window)
         self._all, self._one = self._reader.all, self._reader.one
 
     def close(self) -> None:

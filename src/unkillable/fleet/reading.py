@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 class Reader:
     """One connection, which notices when the store has changed.  Safe to share between threads."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, window: views.Window | None = None) -> None:
         self.scheme = 0
         """Of the signatures in the table `facts`."""
         self._root = root
+        self._window = window
         self._lock = threading.RLock()
         self._db: DuckDBPyConnection = database.connect()
         self._commits: tuple[layout.Commit, ...] | None = None
@@ -45,7 +46,7 @@ class Reader:
             self._go_on()
             if commits != self._commits:
                 self._commits = None
-                views.define(self._db, self._root, commits)
+                views.define(self._db, self._root, commits, window=self._window)
                 self.scheme = facts.load(self._db, commits)
                 self._commits = commits
             cursor = self._db.execute(query, given or {})

@@ -13,6 +13,7 @@ from unkillable.fleet.layout import INPUTS
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.signature import SCHEME
 from unkillable.fleet.types import Input
+from unkillable.fleet.views import Window
 from unkillable.fleet.writer import LOGS_PER_COMMIT, Rows, Writer
 
 
@@ -76,9 +77,9 @@ class Store:
             self._contents = Contents(self.root, self._scheme)
         return self._contents.among(list(contents))
 
-    def questions(self) -> Questions:
+    def questions(self, window: Window | None = None) -> Questions:
         """What can be asked; it answers from the commits of now and of later."""
-        return Questions(self.root)
+        return Questions(self.root, window)
 
     def prune(self, before: float) -> int:
         """Forgets the logs that were seen before a time, and keeps that they were read; returns how many there were.

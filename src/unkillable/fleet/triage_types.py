@@ -52,8 +52,6 @@ class Reading(msgspec.Struct, frozen=True):
     seconds: float
     engine: str
     """Where it was done."""
-    pruned: int = 0
-    """Logs that --retain forgot."""
     again: tuple[Reason, ...] = ()
     """What could not be opened, or a server did not give: not in the store, and tried again by the next run."""
 
@@ -78,9 +76,15 @@ class Triage(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     """The answer."""
     totals: Totals
-    """Of the store: of all runs."""
+    """Of the store, all its runs, in the window of `since` and `until`."""
     reading: Reading | None = None
     """None where nothing was to be read."""
+    pruned: int = 0
+    """Logs that --retain forgot."""
+    since: float | None = None
+    """All that follows is of logs that were seen from then on, in seconds since 1970; None: of all."""
+    until: float | None = None
+    """And before then."""
     causes: tuple[Cause, ...] = ()
     """The most frequent first."""
     more: int = 0

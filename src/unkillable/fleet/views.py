@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout
@@ -35,6 +35,15 @@ SELECT DISTINCT ON ({key}) * EXCLUDE (place) FROM (
 """
 
 
+class Window(NamedTuple):
+    """When logs must have been seen, in seconds since 1970: from `since` on, and before `until`.
+
+    Where either is given, logs that do not tell their time are outside."""
+
+    since: float | None = None
+    until: float | None = None
+
+
 def raw(
     db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Sequence[str] = TABLES
 ) -> None:
@@ -53,9 +62,14 @@ def raw(
 
 
 def define(
-    db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Sequence[str] = (LOGS, FINDINGS)
+    db: DuckDBPyConnection,
+    root: Path,
+    commits: Sequence[Commit],
+    tables: Sequence[str] = (LOGS, FINDINGS),
+    window: Window | None = None,
 ) -> None:
-    """Makes the views `logs`, `findings` and, where named, `inputs`: what counts of these commits.
+    """Makes the views `logs`, `findings` and, where named, `inputs`: what counts of these commits, or of the logs seen in a
+    window.
 
     Of several rows for one thing the newest scheme's counts, then the one written last.  Also makes the table `shared`:
     the contents that are there under several names, or twice.
@@ -71,9 +85,21 @@ def define(
         if not single and _is_twice(db, table):
             rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
         where = ""
-        if table == LOGS and (horizon := layout.horizon(commits)):
-            where = f" WHERE seen >= {horizon!r} OR seen = 0"
+        if table == LOGS and (wanted := _wanted(layout.horizon(commits), window)):
+            where = f" WHERE {' AND '.join(wanted)}"
+        elif table == FINDINGS and window is not None:
+            where = " SEMI JOIN logs USING (content)"
         db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
+
+
+def _wanted(horizon: float, window: Window | None) -> list[str]:
+    """The conditions for a log's time."""
+    found = [f"(seen >= {horizon!r} OR seen = 0)"] if horizon else []
+    if window is not None:
+        since, until = window
+        found += [f"seen >= {since!r}"] if since is not None else ["seen <> 0"]
+        found += [f"seen < {until!r}"] if until is not None else []
+    return found
 
 
 def _is_twice(db: DuckDBPyConnection, table: str) -> bool:

@@ -152,16 +152,19 @@ def _broken(triage: Triage, paint: Style, wide: int) -> list[str]:
 
 
 def _about(triage: Triage, paint: Style, wide: int) -> list[str]:
-    said = []
-    if triage.reading is not None:
-        said.append(words.reading(triage.reading))
+    said = [
+        words.window(triage),
+        words.reading(triage.reading) if triage.reading else "",
+        words.pruned(triage),
+    ]
     if triage.totals.older:
         said.append(
             f"{count(triage.totals.older, 'log has', 'logs have')} signatures of an older version and no cause: to be read again"
         )
     if triage.store is None and triage.reading is not None:
         said.append("nothing is kept: --store DIR keeps it, and reads only what is new next time")
-    return [paint("dim", line) for line in wrap(_theirs("; ".join(said)), "", wide)] if said else []
+    text = "; ".join(filter(None, said))
+    return [paint("dim", line) for line in wrap(_theirs(text), "", wide)] if text else []
 
 
 def table(found: Table) -> str:

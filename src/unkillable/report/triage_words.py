@@ -65,9 +65,20 @@ def reading(one: Reading) -> str:
         parts.append(f"{count(one.unchanged, 'unchanged file was', 'unchanged files were')} not read")
     if one.copies:
         parts.append(f"{count(one.copies, 'log was a copy', 'logs were copies')} of known ones")
-    if one.pruned:
-        parts.append(f"{count(one.pruned, 'old log was', 'old logs were')} forgotten")
     return "; ".join(parts)
+
+
+def window(triage: Triage) -> str:
+    """`of logs seen from 2026-03-01 to 2026-03-31`; empty where all count."""
+    begin = f" from {day(triage.since)}" if triage.since is not None else ""
+    # The last day is part of it, and its end the beginning of the next.
+    end = f" {'to' if begin else 'up to'} {day(triage.until - 1)}" if triage.until is not None else ""
+    return f"of logs seen{begin}{end}" if begin or end else ""
+
+
+def pruned(triage: Triage) -> str:
+    """What --retain did; empty where nothing."""
+    return f"{count(triage.pruned, 'old log was', 'old logs were')} forgotten" if triage.pruned else ""
 
 
 def example(bucket: Bucket) -> str:
