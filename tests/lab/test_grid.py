@@ -120,9 +120,10 @@ def test_another_kernel_of_the_same_name_does_not_get_old_runs(tmp_path: Path) -
     assert grid(tmp_path, runs=1, identity=lambda setup: setup.kernel + " 6.1.190").missing() == ()
 
 
-def test_a_run_that_fails_in_the_harness_is_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outcome", ["harness-failed", "boot-failed"])
+def test_a_run_that_says_nothing_is_repeated(tmp_path: Path, outcome: str) -> None:
     attempts: list[Progress] = []
-    results = iter([made.failed(), made.failed(), made.run(30.0)])
+    results = iter([made.failed(outcome), made.failed(outcome), made.run(30.0)])
     one = Grid(cells(plan(Setup())), 1, 1, tmp_path)
     one.run(lambda _: next(results), attempts.append)
     assert [progress.attempt for progress in attempts] == [1, 2, 3] == list(range(1, ATTEMPTS + 1))

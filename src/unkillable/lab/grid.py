@@ -26,7 +26,9 @@ from unkillable.lab.types import Run
 from unkillable.lab.variations import Kernel, Plan, Variation, setup, why_not
 
 ATTEMPTS = 3
-"""How often a run is tried that fails in the harness."""
+"""How often a run is tried that says nothing about the guest."""
+_AGAIN = ("harness-failed", "boot-failed")
+"""Outcomes of such: of a guest whose boot fails once in a hundred times, as an emulator's may, the next one is asked."""
 _LARGEST = 256 << 20
 """Bytes of a stored run."""
 _LATER = ("read_back",)
@@ -220,7 +222,7 @@ class Grid:
                     for attempt in range(1, ATTEMPTS + 1):
                         progress(Progress(done, len(todo), cell, number, attempt, left, host))
                         run = execute(cell.setup)
-                        if run.outcome != "harness-failed":
+                        if run.outcome not in _AGAIN:
                             break
                 except UserError as error:  # such as a kernel that cannot be had; other cells still can
                     self.problems[cell.key] = str(error)
