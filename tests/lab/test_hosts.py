@@ -162,7 +162,8 @@ def test_hosts_that_have_names_may_differ() -> None:
     assert hosts.within(slow + fast) is None
     assert hosts.within(slow + fast + of("b", 100.0)) == pytest.approx(1.7)
     assert hosts.between(of("a", 99.0) + fast, of("a", 100.0)) is None, "compared are those of a"
-    assert hosts.between(of("a", 50.0) + fast, of("a", 100.0) + of("b", 150.0)) == pytest.approx(0.5)
+    assert not hosts.mixed(slow + of("a", 200.0))
+    assert hosts.mixed(runs(100.0, 200.0))
     assert hosts.between(fast, slow) == pytest.approx(165 / 100.5), "no host has both"
 
 

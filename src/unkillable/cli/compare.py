@@ -184,7 +184,11 @@ class Storms:
                 err=True,
             )
         left = "" if at.left_s is None else f", about {at.left_s / 60:,.0f} min left"
-        again = f", try {at.attempt} (the harness failed, the guest did not start, or the host was busy)" if at.attempt > 1 else ""
+        again = (
+            f", try {at.attempt} (the harness failed, the guest did not start, or the host was busy)"
+            if at.attempt > 1
+            else ""
+        )
         self.line.show(
             f"{at.done + 1} of {at.total}{left}: {at.cell.kernel.title} {at.cell.variation.name}, run {at.number}{again}"
         )

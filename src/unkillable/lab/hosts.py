@@ -57,19 +57,19 @@ def within(runs: Sequence[Run]) -> float | None:
     return most if most >= APART else None
 
 
-def between(runs: Sequence[Run], base: Sequence[Run]) -> float | None:
-    """The host of `runs` against that of `base`, by their medians; None where they are alike or not known.
+def mixed(runs: Sequence[Run]) -> bool:
+    """Whether these runs, which do not say what they were made on, are of several hosts by their speed."""
+    return within([run for run in runs if not run.host]) is not None
 
-    Where both have runs of one host these are asked, for it may have been disturbed; where there are several, that which
-    differs most."""
-    sides = by_host(runs, base) or [(runs, base)]
-    ratios = [
-        median(here) / median(there)
-        for one, other in sides
-        if (here := speeds(one)) and (there := speeds(other))
-    ]
-    most = max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
-    return most if max(most, 1 / most) >= APART else None
+
+def between(runs: Sequence[Run], base: Sequence[Run]) -> float | None:
+    """The host of `runs` against that of `base`, by their medians; None where they are alike or not known, or where both
+    have runs of one host and only these are compared."""
+    here, there = speeds(runs), speeds(base)
+    if not here or not there or any(one[0].host for one, _ in by_host(runs, base)):
+        return None
+    ratio = median(here) / median(there)
+    return ratio if max(ratio, 1 / ratio) >= APART else None
 
 
 def by_host(runs: Sequence[Run], base: Sequence[Run]) -> list[tuple[Sequence[Run], Sequence[Run]]]:
@@ -93,11 +93,11 @@ def words(ratio: float) -> str:
 def notes(cells: Sequence[CellResult]) -> list[str]:
     """What a reader of a table must know of the hosts of its runs."""
     found = []
-    mixed = {_name(cell): ratio for cell in cells if (ratio := within(cell.runs)) is not None}
-    if mixed:
+    wide = {_name(cell): ratio for cell in cells if (ratio := within(cell.runs)) is not None}
+    if wide:
         found.append(
             f"Runs of one cell were made on hosts of different speed, or on one that was disturbed: "
-            f"{_listed(f'{name} (up to {words(ratio)})' for name, ratio in mixed.items())}."
+            f"{_listed(f'{name} (up to {words(ratio)})' for name, ratio in wide.items())}."
         )
     apart = {_name(cell): cell.versus.host for cell in cells if cell.versus and cell.versus.host}
     if apart:
@@ -110,7 +110,7 @@ def notes(cells: Sequence[CellResult]) -> list[str]:
         found.append(
             "The runs are of several hosts, or of one that was started anew: compared are runs of one host, and only medians are of all."
         )
-    if mixed or apart:
+    if apart or any(mixed(cell.runs) for cell in cells):
         found.append("To compare on one host, let --same-host make runs of every cell on it.")
     runs = [run for cell in cells for run in cell.runs if run.boot_s is not None]
     unknown = len(runs) - len(speeds(runs))

@@ -28,7 +28,7 @@ def tabulate(grid: Grid, tool: str = "") -> Comparison:
     )
     sentence = _overall(results, baseline) if len(answers) > 1 else "".join(answers)
     told = hosts.notes(results)
-    if any((cell.versus and cell.versus.host) or hosts.within(cell.runs) for cell in results):
+    if any((cell.versus and cell.versus.host) or hosts.mixed(cell.runs) for cell in results):
         sentence = f"not all on one host: {sentence}"
     if missing:
         sentence = f"not complete, {missing} {'run is' if missing == 1 else 'runs are'} missing: {sentence}"
