@@ -60,7 +60,7 @@ def page(explanation: Explanation) -> str:
 
 def picture(story: Story, step: int) -> str:
     """A page with nothing but one scene: for pictures in documents."""
-    return fill("picture.html", _FOLDER, css=_css(), shot=shots(story)[step], words=words)
+    return fill("picture.html", _FOLDER, css=_css(), tool="unkillable", shot=shots(story)[step], words=words)
 
 
 def _told(verdict: Answer, number: int) -> Told | None:
