@@ -271,3 +271,10 @@ def test_what_there_is_can_be_shown_without_preparing_anything(tmp_path: Path) -
     assert shown.missing() == ()
     assert len(shown.finished(shown.cells[0])) == 2
     assert len(grid(tmp_path, runs=2, identity=lambda _: "another package").missing()) == 14
+
+
+def test_a_worst_outcome_that_is_not_that_of_all_runs_is_counted(tmp_path: Path) -> None:
+    runs = iter([made.run(20.0), made.run(121.0, open_end=True), made.run(20.0), made.run(20.0)])
+    one = Grid(cells(plan(Setup())), 4, 1, tmp_path)
+    one.run(lambda _: next(runs))
+    assert tabulate(one).answers[0].startswith("debian:6.1: stock: livelock in 1 of 4 runs, longest time")

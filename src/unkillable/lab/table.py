@@ -11,6 +11,7 @@ from unkillable.lab.grid import Cell, Grid
 from unkillable.lab.stats import ALPHA
 from unkillable.lab.summary import counted, seconds_words, summarise, versus
 from unkillable.lab.table_types import CellResult, Comparison
+from unkillable.lab.types import Summary
 
 _MOST = 8
 """Variations that a sentence names for each verdict."""
@@ -89,6 +90,12 @@ def _brief(cell: CellResult) -> str:
     return f"{cell.variation} ({'at least ' if stall.median_open else ''}{stall.median:.1f} s)"
 
 
+def _outcome(summary: Summary) -> str:
+    """The worst outcome, and of how many runs it is where not of all."""
+    worst, runs = summary.outcomes.get(summary.outcome, 0), sum(summary.outcomes.values())
+    return summary.outcome if worst == runs else f"{summary.outcome} in {worst} of {runs} runs"
+
+
 def _answer(kernel: str, baseline: str, cells: Sequence[CellResult]) -> str:
     """What one kernel's cells say."""
     base = next((cell for cell in cells if cell.variation == baseline), None)
@@ -97,7 +104,7 @@ def _answer(kernel: str, baseline: str, cells: Sequence[CellResult]) -> str:
             f" ({base.reason})" if base and base.reason else ""
         )
     stall = base.summary.longest_stall_s
-    first = f"{kernel}: {baseline}: {base.summary.outcome}"
+    first = f"{kernel}: {baseline}: {_outcome(base.summary)}"
     if stall is not None:
         first += f", longest time without an answer {seconds_words(stall)}"
     parts = [first]
