@@ -18,6 +18,7 @@ from unkillable.errors import UserError
 from unkillable.fleet.changes import Counts, adjust, compare, fisher, rate, ratio_interval
 from unkillable.fleet.summary import summarise
 from unkillable.fleet.types import Log
+from unkillable.fleet.views import Window
 from unkillable.report import triage_html, triage_text
 
 
@@ -157,11 +158,12 @@ def test_an_unknown_release_is_told_with_those_there_are(tmp_path: Path) -> None
 def test_a_release_that_was_watched_for_longer_is_told(tmp_path: Path) -> None:
     logs = [log(i, sign(1), "1.0", f"d{i}") for i in range(0, 2000, 100)]
     logs += [log(i, sign(1), "2.0", f"d{i}") for i in range(2001, 2100, 10)]
-    with filled(tmp_path / "s", logs).questions() as ask:
+    store, day = filled(tmp_path / "s", logs), 86400
+    with store.questions() as ask:
         (said,) = ask.cautions("1.0", "2.0")
         assert "1.0 was seen for 79 days, 2.0 for 4" in said
-        day = 86400
-        (one,) = ask.compare("1.0", "2.0", since=START + 79 * day, until=START + 88 * day)
+    with store.questions(Window(START + 79 * day, START + 88 * day)) as ask:
+        (one,) = ask.compare("1.0", "2.0")
         assert (one.before.of, one.after.of) == (1, 10)
 
 

@@ -33,7 +33,7 @@ def whole(reader: Reader, found: Sequence[Bucket]) -> list[Bucket]:
         WHERE cause IN (SELECT unnest($causes)) ORDER BY cause, variant""",
         {"causes": causes},
     )
-    words = {row["cause"]: row for row in rows}
+    words = {row["cause"]: row for row in rows}  # without what another process has pruned meanwhile
     (release,) = _shares(reader, ("release",), "facts", causes)
     arch, kernel = _shares(reader, ("arch", "kernel"), "findings", causes)
     return [
@@ -42,10 +42,10 @@ def whole(reader: Reader, found: Sequence[Bucket]) -> list[Bucket]:
             per_release=release.get(one.cause, ()),
             per_arch=arch.get(one.cause, ()),
             per_kernel=kernel.get(one.cause, ()),
-            wait=words[one.cause]["wait"],
-            site=words[one.cause]["site"],
-            entered_by=words[one.cause]["entered_by"],
-            holders=tuple(words[one.cause]["holders"] or ()),
+            wait=words.get(one.cause, {}).get("wait"),
+            site=words.get(one.cause, {}).get("site"),
+            entered_by=words.get(one.cause, {}).get("entered_by"),
+            holders=tuple(words.get(one.cause, {}).get("holders") or ()),
         )
         for one in found
     ]

@@ -159,67 +159,49 @@ class Questions:
         )
         return [ProblemRow(row["name"], row["content"].hex, row["size"], row["problem"]) for row in rows]
 
-    def compare(
-        self,
-        before: str,
-        after: str,
-        unit: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> list[Change]:
+    def compare(self, before: str, after: str, unit: str | None = None) -> list[Change]:
         """What changed from one release to another, the surest first; see `fleet.changes`.
 
         `unit` is `device` or `log`; None: devices where they are known.  Raises UserError for an unknown release.
         """
-        condition, given = facts.where(since, until)
-        first, second = self._releases(before, after, condition, given)
+        first, second = self._releases(before, after)
         unit = unit or changes.unit_for(first, second)
         named = "device <> ''" if unit == changes.DEVICE else "true"
         rows = self._all(
             f"""SELECT cause, (SELECT any_value(title) FROM names WHERE names.cause = facts.cause) AS title,
                 count(DISTINCT {unit}) FILTER (release = $before) AS before,
                 count(DISTINCT {unit}) FILTER (release = $after) AS after
-            FROM facts WHERE release IN ($before, $after) AND cause IS NOT NULL AND {named} AND {condition}
+            FROM facts WHERE release IN ($before, $after) AND cause IS NOT NULL AND {named}
             GROUP BY cause""",
-            given | {"before": before, "after": after},
+            {"before": before, "after": after},
         )
         counts = [changes.Counts(**row) for row in rows]
         if unit == changes.DEVICE:
             return changes.compare(counts, first.devices, second.devices, unit)
         return changes.compare(counts, first.logs, second.logs, unit)
 
-    def cautions(
-        self,
-        before: str,
-        after: str,
-        unit: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> tuple[str, ...]:
+    def cautions(self, before: str, after: str, unit: str | None = None) -> tuple[str, ...]:
         """What to keep in mind with a comparison: sentences, to be shown with it."""
-        first, second = self._releases(before, after, *facts.where(since, until))
+        first, second = self._releases(before, after)
         return changes.cautions(first, second, unit or changes.unit_for(first, second))
 
     def sql(self, text: str, limit: int = 10_000, seconds: float = 60.0) -> Table:
         """Answers a SELECT on the views that docs/dev/store.md describes."""
         return sql.ask(self._root, text, limit, seconds)
 
-    def _releases(
-        self, before: str, after: str, condition: str, given: dict[str, object]
-    ) -> tuple[changes.Release, changes.Release]:
+    def _releases(self, before: str, after: str) -> tuple[changes.Release, changes.Release]:
         rows = self._all(
             f"""SELECT release AS name, {ALL} AS logs, count(*) FILTER (shown AND device = '') AS nameless,
                 count(DISTINCT device) FILTER (device <> '') AS devices,
                 coalesce(min(seen) FILTER (seen <> 0), 0) AS first_seen, max(seen) AS last_seen
-            FROM facts WHERE release IN ($before, $after) AND {condition} GROUP BY release""",
-            given | {"before": before, "after": after},
+            FROM facts WHERE release IN ($before, $after) GROUP BY release""",
+            {"before": before, "after": after},
         )
         found = {row["name"]: changes.Release(**row) for row in rows}
         for name in (before, after):
             if name not in found:
                 some = self._all(
-                    f"SELECT release FROM facts WHERE release <> '' AND {condition} GROUP BY release ORDER BY max(seen) DESC",
-                    given,
+                    "SELECT release FROM facts WHERE release <> '' GROUP BY release ORDER BY max(seen) DESC"
                 )
                 known = ", ".join(row["release"] for row in some[:10]) + (", ..." if len(some) > 10 else "")
                 raise UserError(f"no log of release {name}; the store has {known or 'none'}")
