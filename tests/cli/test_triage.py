@@ -310,7 +310,20 @@ def test_a_cached_error_is_bad_news_and_no_hang(tmp_path: Path) -> None:
 def test_ctrl_c_in_the_middle_of_a_question(place: Path) -> None:
     endless = "SELECT count(*), sum(hash(a.range + b.range)) FROM range(100000) a, range(100000) b"
     words = (sys.executable, "-m", "unkillable", "triage", "--store", "store", "--sql", endless)
-    running = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
-    running.send_signal(signal.SIGINT)
-    assert (*running.communicate(timeout=30), running.returncode) == ("", "\nunkillable: interrupted\n", 130)
+    # What is put in the background by a script, as a build may be, starts with SIGINT ignored, and that is inherited.
+    running = subprocess.Popen(
+        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    try:
+        threads = Path(f"/proc/{running.pid}/task")
+        until = time.monotonic() + 60
+        while len(list(threads.iterdir())) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(1)  # DuckDB starts its threads, and then the query
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.communicate()
+    assert (out, err, running.returncode) == ("", "\nunkillable: interrupted\n", 130)
