@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, OUTGROWN
 from unkillable.fleet.name_fields import printable, sane
 from unkillable.fleet.types import FAILING, Finding, Input, Log, hangs
 
@@ -26,6 +26,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "shown": "BOOLEAN", "new_cause": "BOOLEAN", "new_variant": "BOOLEAN",
         "scheme": "INTEGER", "written": "BIGINT",
     },
+    OUTGROWN: {"name": "VARCHAR", "content": "UUID", "scheme": "INTEGER", "written": "BIGINT"},
 }  # fmt: skip
 """Table to column to DuckDB's type.  `scheme` and `written` are the commit's.
 
@@ -33,7 +34,12 @@ COLUMNS: dict[str, dict[str, str]] = {
 finding of the log has the same cause or variant.  With them logs are counted without looking for those that are there twice."""
 _LARGEST = 2**63 - 1
 _DAY = 86_400.0
-KEYS = {INPUTS: "name, size, changed", LOGS: "name, content", FINDINGS: "content, episode"}
+KEYS = {
+    INPUTS: "name, size, changed",
+    LOGS: "name, content",
+    FINDINGS: "content, episode",
+    OUTGROWN: "name, content",
+}
 """What there is one row for."""
 
 
@@ -46,6 +52,10 @@ def log_row(log: Log) -> dict[str, object]:
         "name": printable(log.name), "content": log.content, "size": fitting(log.size), "device": printable(log.device),
         "release": printable(log.release), "seen": plausible(log.seen), "problem": log.problem and printable(log.problem),
     }  # fmt: skip
+
+
+def outgrown_row(name: str, content: str) -> dict[str, object]:
+    return {"name": printable(name), "content": content}
 
 
 def finding_rows(log: Log) -> Iterator[dict[str, object]]:

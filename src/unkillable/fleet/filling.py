@@ -100,15 +100,16 @@ def _changed(
     while chunk := list(islice(some, next(sizes))):
         given = [one for one in chunk if isinstance(one, Given)]
         known = store.unchanged([one for each in given for one in each.inputs])
+        changed = [each for each in given if any(one.name not in known for one in each.inputs)]
+        earlier = store.earlier([each.name for each in changed])
         tally.inputs += len(chunk)
         for log in chunk:
             if isinstance(log, Log):
                 _note(writer, tally, log)
-        for each in given:
-            if all(one.name in known for one in each.inputs):
-                tally.unchanged += 1
-            else:
-                yield each
+        tally.unchanged += len(given) - len(changed)
+        for each in changed:
+            past = earlier.get(each.name)
+            yield msgspec.structs.replace(each, earlier=past) if past is not None else each
         progress(tally)
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 
 import msgspec
 
-from unkillable.fleet.types import Input, Log
+from unkillable.fleet.types import Earlier, Input, Log
 from unkillable.klog.groups import is_pstore, is_rotated, join_rotated
 
 
@@ -20,6 +20,14 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     """Where each is opened: its name, unless that is no UTF-8."""
     changed: float = 0.0
     """Seconds since 1970 of the newest one's last change; 0: not known."""
+    earlier: Earlier | None = None
+    """What the store has under its name."""
+
+    @property
+    def name(self) -> str:
+        """That of the log, unless it is made of a dump's parts or one of several: of rotated files, which are given
+        oldest first, the newest has it."""
+        return self.inputs[-1].name
 
     @property
     def size(self) -> int:
@@ -49,5 +57,13 @@ def joined(some: Sequence[Given]) -> Given:
 
 def broken(name: str, reason: str, seen: float = 0.0) -> Log:
     """A log of which nothing could be read; others that cannot be read are no copies of it."""
-    content = blake2b(f"{name}\0{reason}".encode(errors="surrogateescape"), digest_size=16).hexdigest()
-    return Log(name=name, content=content, size=0, seen=seen, problem=reason)
+    return Log(name=name, content=_of_none(name, reason), size=0, seen=seen, problem=reason)
+
+
+def unread(name: str, content: str, problem: str | None) -> bool:
+    """Whether that is the content of a log of which nothing could be read."""
+    return problem is not None and content == _of_none(name, problem)
+
+
+def _of_none(name: str, reason: str) -> str:
+    return blake2b(f"{name}\0{reason}".encode(errors="surrogateescape"), digest_size=16).hexdigest()

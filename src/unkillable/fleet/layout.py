@@ -2,7 +2,7 @@
 
     store.json          what this directory is
     lock                held by whoever merges or prunes
-    commits/ID/         commit.json, inputs.parquet, logs.parquet, findings.parquet: never changed once there
+    commits/ID/         commit.json, inputs.parquet, logs.parquet, findings.parquet, outgrown.parquet: never changed once there
     commits/.aside-*    being written, or left by a writer that was killed
 
 Nothing here needs DuckDB.
@@ -25,8 +25,8 @@ import msgspec
 from unkillable.errors import UserError
 
 SCHEMA = "unkillable.store/1"
-INPUTS, LOGS, FINDINGS = "inputs", "logs", "findings"
-TABLES = (INPUTS, LOGS, FINDINGS)
+INPUTS, LOGS, FINDINGS, OUTGROWN = "inputs", "logs", "findings", "outgrown"
+TABLES = (INPUTS, LOGS, FINDINGS, OUTGROWN)
 _MARK = "store.json"
 _ABOUT = "commit.json"
 _ASIDE = ".aside-"
@@ -58,6 +58,7 @@ class Commit(msgspec.Struct, frozen=True):
     logs: int = 0
     findings: int = 0
     inputs: int = 0
+    outgrown: int = 0
     distinct: bool = False
     """No row of it is there twice."""
     replaces: tuple[str, ...] = ()

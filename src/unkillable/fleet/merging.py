@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unkillable.fleet import database, layout, views
 from unkillable.fleet.columns import COLUMNS
-from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, OUTGROWN, TABLES, Commit
 
 MANY = 50
 """So many small commits are merged when the next writer ends."""
@@ -29,7 +29,7 @@ def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit
     # Those that they replaced and that are not removed yet would count again without them.
     dead = {name for one in commits for name in one.replaces} & set(layout.dead(root))
     with layout.aside(root) as folder, database.connect() as db:
-        views.define(db, root, commits, TABLES)
+        views.define(db, root, commits, TABLES, all_findings=True)
         counts = {}
         for table in TABLES:
             fields = ", ".join(COLUMNS[table])
@@ -44,7 +44,7 @@ def merge(root: Path, commits: Sequence[Commit], horizon: float = 0.0) -> Commit
         about = Commit(
             layout.new_name(written), written, max((one.scheme for one in commits), default=0),
             min((one.oldest for one in commits), default=0),
-            logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS],
+            logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], outgrown=counts[OUTGROWN],
             distinct=True, replaces=tuple(sorted(chosen | dead)), horizon=horizon,
         )  # fmt: skip
         layout.publish(root, folder, about)

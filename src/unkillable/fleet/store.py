@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from uuid import UUID
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout, merging, views
 from unkillable.fleet.columns import COLUMNS, input_row
 from unkillable.fleet.contents import Contents
-from unkillable.fleet.layout import INPUTS
+from unkillable.fleet.given import unread
+from unkillable.fleet.layout import INPUTS, LOGS
+from unkillable.fleet.name_fields import printable
 from unkillable.fleet.questions import Questions
 from unkillable.fleet.signature import SCHEME
-from unkillable.fleet.types import Input
+from unkillable.fleet.types import Earlier, Input
 from unkillable.fleet.views import Window
 from unkillable.fleet.writer import LOGS_PER_COMMIT, Rows, Writer
 
@@ -70,6 +73,29 @@ class Store:
 
             changed = {row[0] for row in views.steady(self.root, ask)}
         return {one.name for i, one in enumerate(inputs) if i not in changed}
+
+    def earlier(self, names: Collection[str]) -> dict[str, Earlier]:
+        """Of those names of logs that the store has, what each had when it was read last."""
+        if not names or not layout.commits(self.root):
+            return {}
+        with layout.aside(self.root) as folder, database.connect() as db:
+            with Rows(folder / "given.rows") as rows:
+                for name in names:
+                    rows.write({"name": printable(name)})
+            given = database.read_rows(folder / "given.rows", {"name": "VARCHAR"})
+
+            def ask(commits: tuple[layout.Commit, ...]) -> list[tuple[str, UUID, int, str | None]]:
+                views.raw(db, self.root, commits, (LOGS,))
+                return db.execute(
+                    f"""SELECT DISTINCT ON (name) name, content, size, problem
+                    FROM all_logs SEMI JOIN {given} AS given USING (name) ORDER BY written DESC"""
+                ).fetchall()
+
+            found = views.steady(self.root, ask)
+        return {
+            name: Earlier(content.hex, size, unread(name, content.hex, problem))
+            for name, content, size, problem in found
+        }
 
     def known(self, contents: Collection[str]) -> set[str]:
         """Those of the content hashes whose findings are in the store already, of this scheme of signatures."""

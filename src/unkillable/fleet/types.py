@@ -81,6 +81,18 @@ class Log(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     problem: str | None = None
     """Why nothing could be read, or what of it could not be."""
+    outgrown: str | None = None
+    """The content that was read under this name before, where this one begins with it, or where it could not be read: it no
+    longer counts under this name."""
+
+
+class Earlier(msgspec.Struct, frozen=True, gc=False):
+    """What a name had when it was read last."""
+
+    content: str
+    size: int
+    unread: bool
+    """Nothing of it could be read: its content is no hash of its bytes."""
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):

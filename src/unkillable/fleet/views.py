@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from unkillable.errors import UserError
 from unkillable.fleet import database, layout
 from unkillable.fleet.columns import COLUMNS, KEYS
-from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, OUTGROWN, TABLES, Commit
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Answer = TypeVar("Answer")
 _TRIES = 10
-_OWNERS = {INPUTS: KEYS[INPUTS], LOGS: KEYS[LOGS], FINDINGS: "content"}
+_OWNERS = KEYS | {FINDINGS: "content"}
 """What one commit tells whole: findings of one log are never mixed from two commits."""
 _TWICE = {
     INPUTS: "SELECT {owner} FROM all_inputs GROUP BY {owner} HAVING count(*) > 1",
     LOGS: "SELECT {owner} FROM all_logs SEMI JOIN shared USING (content) GROUP BY {owner} HAVING count(*) > 1",
     FINDINGS: "SELECT {owner} FROM all_findings SEMI JOIN shared USING (content) "
     "GROUP BY {owner} HAVING min(written) < max(written)",
+    OUTGROWN: "SELECT {owner} FROM all_outgrown GROUP BY {owner} HAVING count(*) > 1",
 }
 """What several rows tell of.  To look for it costs less than to sort all rows, and mostly there is little or none."""
 _ONCE = """
@@ -45,7 +47,7 @@ class Window(NamedTuple):
 
 
 def raw(
-    db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Sequence[str] = TABLES
+    db: DuckDBPyConnection, root: Path, commits: Sequence[Commit], tables: Collection[str] = TABLES
 ) -> None:
     """Makes the views `all_inputs`, `all_logs` and `all_findings` of these commits, or some of them: every row there is.
 
@@ -67,14 +69,16 @@ def define(
     commits: Sequence[Commit],
     tables: Sequence[str] = (LOGS, FINDINGS),
     window: Window | None = None,
+    all_findings: bool = False,
 ) -> None:
-    """Makes the views `logs`, `findings` and, where named, `inputs`: what counts of these commits, or of the logs seen in a
-    window.
+    """Makes the views `logs`, `findings` and, where named, the others: what counts of these commits, or of the logs seen in a
+    window.  `all_findings` are also those of contents that count under no name here: with other commits they may.
 
     Of several rows for one thing the newest scheme's counts, then the one written last.  Also makes the table `shared`:
     the contents that are there under several names, or twice.
     """
-    raw(db, root, commits, tables)
+    grown = LOGS in tables and any(one.outgrown for one in commits)
+    raw(db, root, commits, {*tables, OUTGROWN} if grown else tables)
     single = len(commits) == 1 and commits[0].distinct
     if LOGS in tables:
         db.execute(
@@ -85,9 +89,11 @@ def define(
         if not single and _is_twice(db, table):
             rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
         where = ""
-        if table == LOGS and (wanted := _wanted(layout.horizon(commits), window)):
-            where = f" WHERE {' AND '.join(wanted)}"
-        elif table == FINDINGS and window is not None:
+        if table == LOGS:
+            where = " ANTI JOIN all_outgrown USING (name, content)" if grown else ""
+            if wanted := _wanted(layout.horizon(commits), window):
+                where += f" WHERE {' AND '.join(wanted)}"
+        elif table == FINDINGS and not all_findings and (grown or window is not None):
             where = " SEMI JOIN logs USING (content)"
         db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
 
@@ -133,7 +139,7 @@ def _blame(root: Path, commits: Sequence[Commit], error: Exception) -> UserError
 
     with database.connect() as db:
         for one in commits:
-            for table in TABLES:
+            for table in filter(partial(_rows, one), TABLES):
                 path = _file(root, one, table)
                 fields = ", ".join(f'"{name}"' for name in COLUMNS[table])
                 try:
@@ -152,4 +158,4 @@ def _file(root: Path, one: Commit, table: str) -> Path:
 
 
 def _rows(one: Commit, table: str) -> int:
-    return {INPUTS: one.inputs, LOGS: one.logs, FINDINGS: one.findings}[table]
+    return {INPUTS: one.inputs, LOGS: one.logs, FINDINGS: one.findings, OUTGROWN: one.outgrown}[table]

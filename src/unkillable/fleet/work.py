@@ -20,7 +20,7 @@ from unkillable.fleet.given import Given, broken
 from unkillable.fleet.inputs import is_url
 from unkillable.fleet.name_fields import NameFields, printable, sane
 from unkillable.fleet.signature import signature
-from unkillable.fleet.types import Finding, Log
+from unkillable.fleet.types import Earlier, Finding, Log
 from unkillable.klog import Bundle, Problem, Source, sources_in
 from unkillable.klog.archive import Member
 from unkillable.klog.compression import ByteStream
@@ -91,7 +91,10 @@ def read_logs(
         except Exception as error:  # noqa: BLE001  one log must not end the run, whatever is wrong with it
             yield _dated(broken(given.inputs[0].name, _failure(error)), fields, given.changed)
             return
-        yield _dated(_log(one, known), fields, given.changed)
+        log = _log(one, known)
+        if given.earlier is not None and log.name == printable(given.name):
+            log = _following(log, given.earlier, one.begins_with)
+        yield _dated(log, fields, given.changed)
 
 
 def _log(one: Content, known: Collection[str]) -> Log:
@@ -110,6 +113,13 @@ def _log(one: Content, known: Collection[str]) -> Log:
     return Log(
         printable(one.name), one.digest(), one.size, seen=seen, findings=tuple(findings), problem=problem
     )
+
+
+def _following(log: Log, earlier: Earlier, begins_with: str | None) -> Log:
+    """With what it has outgrown of what its name had before."""
+    if log.content != earlier.content and (earlier.unread or begins_with == earlier.content):
+        return msgspec.structs.replace(log, outgrown=earlier.content)
+    return log
 
 
 def _findings(one: Content) -> tuple[list[Finding], float]:
@@ -177,12 +187,15 @@ def _failure(error: Exception) -> str:
 class Content:
     """One log's bytes, decompressed: in memory where they are few, otherwise as they are read.  Hashed on the way."""
 
-    def __init__(self, source: Source | Bundle | Problem) -> None:
+    def __init__(self, source: Source | Bundle | Problem, mark: int | None = None) -> None:
         self.name = source.name
         self.reason = source.reason if isinstance(source, Problem) else None
         self.problems: list[str] = []
         self.whole = False
         """All of it has been read already."""
+        self.begins_with: str | None = None
+        """The hash of the bytes before the mark, once they were read."""
+        self._mark = mark
         self._size = 0
         self._hash = blake2b(digest_size=16)
         self._damage: list[str] = []
@@ -235,6 +248,10 @@ class Content:
         return Tapped(member.open(), self._took)
 
     def _took(self, data: bytes) -> None:
+        if self._mark is not None and self._size + len(data) >= self._mark:
+            begun = self._hash.copy()
+            begun.update(data[: self._mark - self._size])
+            self.begins_with, self._mark = begun.hexdigest(), None
         self._hash.update(data)
         self._size += len(data)
 
@@ -286,7 +303,8 @@ class Tapped:
 
 def _contents(given: Given) -> Iterator[Content]:
     """The logs in it, each to be read before the next is asked for."""
-    yield from map(Content, _sources(given))
+    mark = given.earlier.size if given.earlier is not None else None
+    yield from (Content(source, mark) for source in _sources(given))
 
 
 def _sources(given: Given) -> Iterator[Source | Bundle | Problem]:
@@ -296,8 +314,7 @@ def _sources(given: Given) -> Iterator[Source | Bundle | Problem]:
             Part(one.name, partial(_open, path), one.name.endswith(".z"), one.size)
             for one, path in zip(given.inputs, given.paths, strict=True)
         ]
-        # Rotated files are given oldest first, and the newest has the log's own name.
-        yield from join_pstore(parts) if is_pstore(name) else (Source(given.inputs[-1].name, parts, size),)
+        yield from join_pstore(parts) if is_pstore(name) else (Source(given.name, parts, size),)
         return
     try:
         if size <= SMALL:

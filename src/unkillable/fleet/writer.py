@@ -13,7 +13,7 @@ import msgspec
 from unkillable.errors import UserError
 from unkillable.fleet import columns, database, layout, merging
 from unkillable.fleet.columns import COLUMNS, KEYS
-from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, TABLES, Commit
+from unkillable.fleet.layout import FINDINGS, INPUTS, LOGS, OUTGROWN, TABLES, Commit
 from unkillable.fleet.types import Input, Log
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Writer:
             batch.rows[LOGS].write(columns.log_row(log))
             for row in columns.finding_rows(log):
                 batch.rows[FINDINGS].write(row)
+            if log.outgrown is not None:
+                batch.rows[OUTGROWN].write(columns.outgrown_row(log.name, log.outgrown))
         if batch.rows[LOGS].count >= self._logs_per_commit:
             self.commit()
 
@@ -72,7 +74,7 @@ class Writer:
                 raise UserError(f"{self._root}: {said}; nothing of this commit was kept") from error
             about = Commit(
                 layout.new_name(written), written, self._scheme, self._scheme,
-                logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], distinct=True,
+                logs=counts[LOGS], findings=counts[FINDINGS], inputs=counts[INPUTS], outgrown=counts[OUTGROWN], distinct=True,
             )  # fmt: skip
             layout.publish(self._root, batch.folder, about)
         merging.merge_small(self._root)
