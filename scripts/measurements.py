@@ -4,7 +4,8 @@
     python scripts/measurements.py --check  exit with 1 if they are not what the runs say
 
 It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and
-`<!-- end -->`, where PLAN names docs/measurements/PLAN.toml; `<!-- left PLAN -->` is one of what the runs left behind.
+`<!-- end -->`, where PLAN names docs/measurements/PLAN.toml; `<!-- left PLAN -->` is one of what the runs left behind,
+`<!-- cost PLAN -->` one of what the lab itself took.
 Nothing is fetched or run: `unkillable compare` makes the runs.
 """
 
@@ -16,6 +17,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -32,7 +34,7 @@ PAGES = (ROOT / "docs" / "measurements.md", ROOT / "docs" / "fix.md")
 FOLDER = ROOT / "docs" / "measurements"
 FIGURES = ROOT / "src" / "unkillable" / "remedies" / "measured.json"
 PICTURES = ROOT / "docs" / "images"
-_BLOCK = re.compile(r"(<!-- (table|left) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (table|left|cost) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIX = ("fix-5.10", "fix-6.1", "fix-6.12", "fix-7.3")
 """Plans of the pictures of docs/fix.md."""
 HEAD = (
@@ -44,6 +46,9 @@ OTHER_ENDS = 5
 HEAD_LEFT = (
     "kernel", "variation", "runs", "longest time without an answer, s", "killed", "half of them gone within, s",
     "99 % within, s", "the last after, s", "bystanders that died", "error lines", "files read again", "not as before",
+)  # fmt: skip
+HEAD_COST = (
+    "kernel", "runs", "from the start of QEMU to the workload, s", "processor time of the lab, in 100 of QEMU's",
 )  # fmt: skip
 _MANY = 100
 """Kills from which on a hundredth of them can be told."""
@@ -120,7 +125,25 @@ def _left(cell: CellResult) -> tuple[str, ...]:
     )
 
 
-MAKERS = {"table": tables, "left": left}
+def cost(found: Comparison) -> str:
+    """A Markdown table of what a run takes besides what it measures, by kernel."""
+    rows = []
+    for kernel in found.kernels:
+        runs = [run for cell in found.cells if cell.kernel == kernel for run in cell.runs]
+        share = [100 * run.harness_cpu_s / run.qemu_cpu_s for run in runs if run.qemu_cpu_s]
+        rows.append(
+            (kernel, str(len(runs)), _spread([run.boot_s for run in runs if run.boot_s]), _spread(share))
+        )
+    return "\n" + _line(HEAD_COST) + f"|{'---|' * len(HEAD_COST)}\n" + "".join(map(_line, rows)) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    ordered = sorted(values)
+    low, middle, high = ordered[0], median(ordered), ordered[-1]
+    return f"{middle:.2g} ({low:.2g}-{high:.2g}), 95 of 100 below {ordered[len(ordered) * 95 // 100]:.2g}"
+
+
+MAKERS = {"table": tables, "left": left, "cost": cost}
 
 
 def rewritten(text: str) -> str:
