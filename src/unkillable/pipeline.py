@@ -118,7 +118,8 @@ def _collected(bundle: Bundle, problems: list[Problem], named: bool) -> Iterator
     except UserError as error:
         problems.append(Problem(bundle.name, str(error), failed=named))
         return
-    problems.extend(Problem(bundle.name, note, failed=False) for note in found.notes)
+    problems.extend(Problem(bundle.name, reason, failed=False) for reason in found.unread)
+    problems.extend(Problem(bundle.name, note, failed=False, note=True) for note in found.notes)
     yield found.evidence
 
 

@@ -14,9 +14,14 @@ from unkillable.errors import UserError
 from unkillable.evidence import bundle as room
 from unkillable.evidence.bundle import read_bundle
 from unkillable.evidence.proc import LiveResult
+from unkillable.fleet.given import Given
+from unkillable.fleet.inputs import find
+from unkillable.fleet.work import read_logs
 from unkillable.klog import Bundle, Source, find_sources
 from unkillable.klog.bundle import MARKER
 from unkillable.pipeline import inspect
+from unkillable.report.html import render as html
+from unkillable.report.text import render as report_text
 
 TASK = {"proc/5/stat": b"5 (sh) D 1 5 5 0 -1 0\n", "proc/5/wchan": b"squashfs_cache_get"}
 MEMORY = {"proc/meminfo": b"MemTotal: 1000 kB\nMemFree: 10 kB\n"}
@@ -45,6 +50,13 @@ def read(path: Path) -> LiveResult:
     (found,) = find_sources([str(path)])
     assert isinstance(found, Bundle)
     return read_bundle(found)
+
+
+def problem_in_a_fleet(path: Path) -> str | None:
+    (given,) = find([str(path)])
+    assert isinstance(given, Given)
+    (log,) = read_logs(given)
+    return log.problem
 
 
 def test_tasks_memory_and_log_are_one_evidence(tmp_path: Path) -> None:
@@ -107,6 +119,33 @@ def test_cut_short_anywhere(tmp_path: Path) -> None:
     assert any("ends early" in one.reason for one in inspect([str(path)]).problems)
 
 
+def test_what_is_to_be_known_is_no_failure(tmp_path: Path) -> None:
+    notes = {
+        "unkillable-collect/notes": b"did not answer: tasks-yes 9\n",
+        "proc/vmstat": b"oom_kill 3\nallocstall_normal 7\n",
+    }
+    whole = write(tmp_path / "b.tar", plain(TASK | MEMORY | notes)).read_bytes()
+    found = inspect([str(tmp_path / "b.tar")])
+    assert {(one.failed, one.note) for one in found.problems} == {(False, True)}
+    report, page = report_text(found, columns=200), html(found)
+    assert "Not read:" not in report
+    assert "Could not be read" not in page
+    for note in (
+        "collect.sh: did not answer: tasks-yes 9",
+        "the OOM killer has killed 3 processes since boot",
+    ):
+        assert f"Note: {tmp_path}/b.tar: {note}"[:60] in " ".join(report.split())
+        assert note in page
+    assert problem_in_a_fleet(tmp_path / "b.tar") is None
+
+    (tmp_path / "b.tar").write_bytes(whole[:4700])
+    cut = inspect([str(tmp_path / "b.tar")])
+    assert ["ends early" in one.reason for one in cut.problems if not one.note] == [True]
+    assert "Not read:" in report_text(cut, columns=200)
+    assert "Could not be read" in html(cut)
+    assert "ends early" in (problem_in_a_fleet(tmp_path / "b.tar") or "")
+
+
 def test_nothing_leads_out_and_no_link_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "place"
     place.mkdir()
@@ -146,7 +185,7 @@ def test_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MOST_BYTES", 1 << 14)
     found = read(write(tmp_path / "b.tar", plain(large | TASK)))
     assert [task.comm for task in found.evidence.tasks] == ["big"]
-    assert "the rest is left out" in found.notes[0]
+    assert "the rest is left out" in found.unread[0]
 
 
 def test_a_bomb_ends(tmp_path: Path) -> None:
@@ -169,7 +208,7 @@ def test_another_version_is_said(tmp_path: Path) -> None:
         with tarfile.open(path, "w") as archive:
             for info, data in [member(MARKER, text), *plain(TASK)]:
                 archive.addfile(info, io.BytesIO(data))
-        assert any("another version" in note for note in read(path).notes)
+        assert any("another version" in note for note in read(path).unread)
 
 
 def test_a_bundle_with_nothing_in_it_is_an_error_of_the_input(tmp_path: Path) -> None:

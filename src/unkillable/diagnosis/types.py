@@ -191,12 +191,15 @@ class BootSummary(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An input, or part of one, that could not be read or holds no kernel text."""
+    """An input, or part of one, that could not be read or holds no kernel text; or what is to be known about one that was."""
 
     name: str
     reason: str
     failed: bool = True
-    """False for a file that merely is no log, found in a directory or archive: not an error."""
+    """False for a file that merely is no log, found in a directory or archive, and for a bundle that was cut short: not an
+    error."""
+    note: bool = False
+    """It was read, and this is worth knowing: what the device would not show, how often its OOM killer had killed."""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):

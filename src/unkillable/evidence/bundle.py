@@ -48,24 +48,24 @@ _TAKEN = tuple(
 
 
 def read_bundle(bundle: Bundle) -> LiveResult:
-    """The evidence of a bundle, also of one cut short, and in `notes` what it lacks.
+    """The evidence of a bundle, also of one cut short, and in `unread` what that cost.
 
     Raises UserError where it holds neither a task nor the state of memory.
     """
     with tempfile.TemporaryDirectory(prefix="unkillable-") as place:
         tree = Path(place)
-        notes = _unpack(bundle, tree)
+        unread = _unpack(bundle, tree)
         version = _words(tree / MARKER)
         if not version or not version[0].isdecimal() or int(version[0][:9]) > VERSION:
-            notes.append("written by another version of collect.sh: what is new in it is left out")
-        notes += [f"collect.sh: {line}" for line in _words(tree / NOTES)[:_NOTES]]
+            unread.append("written by another version of collect.sh: what is new in it is left out")
+        notes = [f"collect.sh: {line}" for line in _words(tree / NOTES)[:_NOTES]]
         machine = _words(tree / MACHINE)
         try:
             found = read_proc_tree(tree, source=bundle.name, machine=machine[0] if machine else None)
         except UserError:
-            why = f" ({'; '.join(notes)})" if notes else ""
+            why = f" ({'; '.join(unread + notes)})" if unread or notes else ""
             raise UserError(f"a bundle of collect.sh without tasks or memory in it{why}") from None
-    return msgspec.structs.replace(found, notes=(*notes, *found.notes))
+    return msgspec.structs.replace(found, notes=(*notes, *found.notes), unread=tuple(unread))
 
 
 def _unpack(bundle: Bundle, tree: Path) -> list[str]:

@@ -37,6 +37,8 @@ class LiveResult(msgspec.Struct, frozen=True):
     """For the user: what could not be read and what it takes; counters that moved between the looks."""
     settings: dict[str, str] = {}
     """Sysctls and MGLRU switches by path: `vm/panic_on_oom`, `kernel/mm/lru_gen/min_ttl_ms`."""
+    unread: tuple[str, ...] = ()
+    """Of a bundle: why a part of it could not be read."""
 
 
 def read_live(

@@ -241,7 +241,7 @@ class Content:
         except UserError as error:
             self.problems.append(str(error))
             return
-        self.problems += found.notes
+        self.problems += found.unread
         yield found.evidence
 
     def _tapped(self, member: Member) -> ByteStream:

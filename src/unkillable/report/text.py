@@ -293,5 +293,6 @@ def _rest(diagnosis: Diagnosis, style: Style, wide: int) -> list[str]:
     if len(diagnosis.others) > 10:
         lines.append(f"Also: {len(diagnosis.others) - 10} more boots or logs (--format json lists all).")
     for problem in diagnosis.problems:
-        lines += wrap(clean(f"Not read: {problem.name}: {problem.reason}"), "      ", wide, "")
+        head = "Note" if problem.note else "Not read"
+        lines += wrap(clean(f"{head}: {problem.name}: {problem.reason}"), "      ", wide, "")
     return lines

@@ -102,7 +102,8 @@ def _shown(diagnosis: Diagnosis) -> dict[str, object]:
         "reports": _ends(diagnosis.ooms, _REPORTS),
         "largest": _largest,
         "others": _first(diagnosis.others, _OTHERS),
-        "problems": _first(diagnosis.problems, _OTHERS),
+        "unread": _first([one for one in diagnosis.problems if not one.note], _OTHERS),
+        "notes": _first([one for one in diagnosis.problems if one.note], _OTHERS),
     }
 
 
