@@ -161,6 +161,25 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     file.unlink()
     (log,) = read_logs(given)
     assert log.problem == "cannot be opened: No such file or directory"
+    assert log.again
+
+
+def test_a_part_that_is_not_there_now_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "messages").write_bytes(FROZEN)
+    (tmp_path / "messages.1").write_bytes(FROZEN)
+    (given,) = find([str(tmp_path)])
+    assert isinstance(given, Given)
+    assert [log.again for log in read_logs(given)] == [False]
+    (tmp_path / "messages.1").unlink()
+    (log,) = read_logs(given)
+    assert log.problem == f"{tmp_path}/messages.1: cannot be opened: No such file or directory"
+    assert (log.again, bool(log.findings)) == (True, True)
+
+
+def test_what_is_damaged_is_not_tried_again(tmp_path: Path) -> None:
+    for path in write_broken(tmp_path):
+        log = one(path)
+        assert (log.problem is not None, log.again) == (True, False)
 
 
 def test_a_bug_of_the_program_is_one_logs_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

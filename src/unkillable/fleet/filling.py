@@ -141,8 +141,8 @@ def _add(writer: Writer, tally: Tally, batch: Batch, result: bytes | None) -> No
         tally.copies += sum(log.content in batch.known for log in logs)
         tally.files += len(given.inputs)
         tally.bytes += given.size
-        if any(_not_its_fault(log) for log in logs):
-            continue  # the next run tries it again
+        if any(log.again for log in logs):
+            continue
         for one in given.inputs:
             writer.done(one)
 
@@ -150,7 +150,7 @@ def _add(writer: Writer, tally: Tally, batch: Batch, result: bytes | None) -> No
 def _note(writer: Writer, tally: Tally, log: Log) -> None:
     tally.logs += 1
     tally.broken += log.problem is not None
-    if log.problem is not None and _not_its_fault(log):
+    if log.again and log.problem is not None:
         count, example = tally.again.get(log.problem, (0, log.name))
         if count or len(tally.again) < _REASONS:
             tally.again[log.problem] = count + 1, example
@@ -160,8 +160,3 @@ def _note(writer: Writer, tally: Tally, log: Log) -> None:
 
 def _lost(batch: Batch) -> list[list[Log]]:
     return [[broken(one.inputs[0].name, _LOST, one.changed)] for one in batch.given]
-
-
-def _not_its_fault(log: Log) -> bool:
-    """Whether it could not be read because of its surroundings: no right to, a server that did not answer."""
-    return log.problem is not None and log.problem.startswith("cannot be ")

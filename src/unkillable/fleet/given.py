@@ -55,9 +55,9 @@ def joined(some: Sequence[Given]) -> Given:
     )
 
 
-def broken(name: str, reason: str, seen: float = 0.0) -> Log:
+def broken(name: str, reason: str, seen: float = 0.0, again: bool = False) -> Log:
     """A log of which nothing could be read; others that cannot be read are no copies of it."""
-    return Log(name=name, content=_of_none(name, reason), size=0, seen=seen, problem=reason)
+    return Log(name=name, content=_of_none(name, reason), size=0, seen=seen, problem=reason, again=again)
 
 
 def unread(name: str, content: str, problem: str | None) -> bool:

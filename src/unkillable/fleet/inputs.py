@@ -104,7 +104,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[Gi
             for entry in entries:
                 (directories if entry.is_dir() else files).append(entry.name)
     except OSError as error:
-        yield broken(printable(path), f"cannot be listed: {error.strerror or error}")
+        yield broken(printable(path), f"cannot be listed: {error.strerror or error}", again=True)
         return
     yield from _files(path, files)
     del files
@@ -133,7 +133,7 @@ def _one(path: str) -> Given | Log:
     try:
         status = os.stat(path)  # noqa: PTH116  Path costs as much as the call, a million times
     except OSError as error:
-        return broken(printable(path), f"cannot be opened: {error.strerror or error}")
+        return broken(printable(path), f"cannot be opened: {error.strerror or error}", again=True)
     if not stat.S_ISREG(status.st_mode):
         return broken(printable(path), "not a file: a pipe, a device or a socket")
     given = Input(printable(path), status.st_size, status.st_mtime_ns)

@@ -10,7 +10,7 @@ from typing import IO, Any
 from unkillable.errors import UserError
 from unkillable.fleet.given import Given, broken, grouped, joined
 from unkillable.fleet.types import Input, Log
-from unkillable.klog.compression import Damaged
+from unkillable.klog.compression import Unreachable
 
 _VERSIONS = ("ETag", "etag", "md5Hash", "crc32c", "generation", "LastModified", "last_modified", "updated", "mtime", "created")  # fmt: skip
 """What stores call the version of an object."""
@@ -49,7 +49,7 @@ def find_remote(url: str) -> Iterator[Given | Log]:
         else:
             yield from _listed(files, {path: files.info(path)})
     except Exception as error:  # noqa: BLE001  each scheme has its own
-        yield broken(url, f"cannot be listed: {_words(error)}")
+        yield broken(url, f"cannot be listed: {_words(error)}", again=True)
 
 
 def _below(files: Any, path: str) -> Iterator[Given | Log]:
@@ -81,7 +81,7 @@ def _given(files: Any, name: str, info: dict[str, Any]) -> Given:
 
 
 class Remote:
-    """An object read forward; an error on the way is Damaged, as a file's is."""
+    """An object read forward; an error on the way is Unreachable, as a file's is."""
 
     def __init__(self, url: str) -> None:
         self._file = seekable(url)
@@ -90,7 +90,7 @@ class Remote:
         try:
             data: bytes = self._file.read(size)
         except Exception as error:  # noqa: BLE001  each scheme has its own
-            raise Damaged(f"cannot be read further: {_words(error)}") from None
+            raise Unreachable(f"cannot be read further: {_words(error)}") from None
         return data
 
 

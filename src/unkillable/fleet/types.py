@@ -81,6 +81,8 @@ class Log(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     problem: str | None = None
     """Why nothing could be read, or what of it could not be."""
+    again: bool = False
+    """Its surroundings kept it from being read, or all of it: the next run tries it again, and the store has nothing of it."""
     outgrown: str | None = None
     """The content that was read under this name before, where this one begins with it, or where it could not be read: it no
     longer counts under this name."""

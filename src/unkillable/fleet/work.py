@@ -23,7 +23,7 @@ from unkillable.fleet.signature import signature
 from unkillable.fleet.types import Earlier, Finding, Log
 from unkillable.klog import Bundle, Problem, Source, sources_in
 from unkillable.klog.archive import Member
-from unkillable.klog.compression import ByteStream
+from unkillable.klog.compression import ByteStream, Damaged, Unreachable
 from unkillable.klog.groups import is_pstore, join_pstore
 from unkillable.klog.streams import File, Part
 from unkillable.pipeline import is_kernel_log
@@ -100,7 +100,7 @@ def read_logs(
 def _log(one: Content, known: Collection[str]) -> Log:
     try:
         if one.reason is not None:
-            return broken(printable(one.name), one.reason)
+            return broken(printable(one.name), one.reason, again=one.unreachable)
         if one.whole and one.digest() in known:
             return Log(printable(one.name), one.digest(), one.size)
         findings, seen = _findings(one)
@@ -108,10 +108,16 @@ def _log(one: Content, known: Collection[str]) -> Log:
         return broken(printable(one.name), _failure(error))
     problem = "; ".join(one.problems)[:_QUOTE] or None
     if not findings:
-        log = broken(printable(one.name), problem or "no kernel text in it")
+        log = broken(printable(one.name), problem or "no kernel text in it", again=one.unreachable)
         return msgspec.structs.replace(log, size=one.size)
     return Log(
-        printable(one.name), one.digest(), one.size, seen=seen, findings=tuple(findings), problem=problem
+        printable(one.name),
+        one.digest(),
+        one.size,
+        seen=seen,
+        findings=tuple(findings),
+        problem=problem,
+        again=one.unreachable,
     )
 
 
@@ -198,7 +204,7 @@ class Content:
         self._mark = mark
         self._size = 0
         self._hash = blake2b(digest_size=16)
-        self._damage: list[str] = []
+        self._damage: list[Damaged] = []
         self._head: list[bytes] = []
         self._rest: Iterator[bytes] = iter(())
         self._source = source
@@ -211,6 +217,13 @@ class Content:
         """Bytes on disk where known, otherwise those that were read."""
         known = self._source.size if isinstance(self._source, Source) else None
         return self._size if known is None else known
+
+    @property
+    def unreachable(self) -> bool:
+        """Its surroundings kept it from being read, or all of it."""
+        if isinstance(self._source, Problem):
+            return self._source.unreachable
+        return any(isinstance(error, Unreachable) for error in self._damage)
 
     def digest(self) -> str:
         """The hash of what was read so far."""
@@ -245,7 +258,7 @@ class Content:
         yield found.evidence
 
     def _tapped(self, member: Member) -> ByteStream:
-        return Tapped(member.open(), self._took)
+        return Tapped(member.open(), self._took, self._damage.append)
 
     def _took(self, data: bytes) -> None:
         if self._mark is not None and self._size + len(data) >= self._mark:
@@ -276,27 +289,33 @@ class Content:
 class _Relayed(Source):
     """A log whose beginning has been read already."""
 
-    def __init__(self, source: Source, pieces: Iterator[bytes], damage: list[str], whole: bool) -> None:
+    def __init__(self, source: Source, pieces: Iterator[bytes], damage: list[Damaged], whole: bool) -> None:
         # Every line of a log that is small on disk is examined; that it is small only there must not take hours.
         super().__init__(source.name, (), source.size if whole else None)
         self.parts = source.parts
         self._pieces, self._damage = pieces, damage
 
-    def blocks(self, damaged: Callable[[str], None] | None = None) -> Iterator[bytes]:
+    def blocks(self, damaged: Callable[[Damaged], None] | None = None) -> Iterator[bytes]:
         yield from self._pieces
-        for reason in self._damage:
+        for error in self._damage:
             if damaged is not None:
-                damaged(reason)
+                damaged(error)
 
 
 class Tapped:
-    """A stream whose bytes somebody else is told of too."""
+    """A stream whose bytes, and whose end where it breaks off, somebody else is told of too."""
 
-    def __init__(self, stream: ByteStream, tell: Callable[[bytes], None]) -> None:
-        self._stream, self._tell = stream, tell
+    def __init__(
+        self, stream: ByteStream, tell: Callable[[bytes], None], damaged: Callable[[Damaged], None]
+    ) -> None:
+        self._stream, self._tell, self._damaged = stream, tell, damaged
 
     def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
+        try:
+            data = self._stream.read(size)
+        except Damaged as error:
+            self._damaged(error)
+            raise
         self._tell(data)
         return data
 
@@ -323,7 +342,7 @@ def _sources(given: Given) -> Iterator[Source | Bundle | Problem]:
         else:
             yield from sources_in(name, partial(_open, path), size, partial(_seekable, path))
     except OSError as error:
-        yield Problem(name, f"cannot be opened: {error.strerror or error}")
+        yield Problem(name, f"cannot be opened: {error.strerror or error}", unreachable=True)
 
 
 def _read(path: str) -> bytes:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from unkillable.klog.archive import Member
-from unkillable.klog.compression import Damaged
+from unkillable.klog.compression import Damaged, Unreachable
 from unkillable.klog.limits import MAX_DEPTH, MAX_MEMBERS
 from unkillable.klog.streams import File
 
@@ -96,7 +96,7 @@ def _open(path: str) -> File:
     try:
         return File(path)
     except OSError as error:
-        raise Damaged(f"{path}: cannot be opened: {error.strerror or error}") from None
+        raise Unreachable(f"{path}: cannot be opened: {error.strerror or error}") from None
 
 
 def _is_marker(name: str) -> bool:

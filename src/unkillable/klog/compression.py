@@ -20,6 +20,10 @@ class Damaged(Exception):
     """The input ends or breaks here; everything before it was delivered. The text says how."""
 
 
+class Unreachable(Damaged):
+    """The surroundings break it off: a disk, a server, a right that is missing. Another time it may be read."""
+
+
 class ByteStream(Protocol):
     """Anything to read forward from."""
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import cast
 
 from unkillable.klog.boots import Boots
+from unkillable.klog.compression import Damaged
 from unkillable.klog.contents import describe
 from unkillable.klog.decoders import HEADER, peek, prepare, widen
 from unkillable.klog.framing import Framer, Line
@@ -121,9 +122,9 @@ class Reader:
                 self._progress(self.source.consumed or self.bytes_read)
             yield data
 
-    def _damaged(self, reason: str) -> None:
+    def _damaged(self, error: Damaged) -> None:
         self._cut_short = self.source.parts == 1
-        self._problem(reason)
+        self._problem(str(error))
 
     def _problem(self, reason: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:

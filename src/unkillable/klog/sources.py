@@ -32,6 +32,8 @@ class Problem(msgspec.Struct, frozen=True):
 
     name: str
     reason: str
+    unreachable: bool = False
+    """Its surroundings are the reason: another time it may be read."""
 
 
 def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
@@ -69,7 +71,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries)
     except OSError as error:
-        yield Problem(path, f"cannot be listed: {error.strerror or error}")
+        yield Problem(path, f"cannot be listed: {error.strerror or error}", unreachable=True)
         return
     files, directories = [], []
     folder = str(Path(path, "-"))[:-1]
@@ -78,7 +80,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         try:
             status = os.stat(full)
         except OSError as error:
-            yield Problem(full, f"cannot be opened: {error.strerror or error}")
+            yield Problem(full, f"cannot be opened: {error.strerror or error}", unreachable=True)
             continue
         if stat.S_ISDIR(status.st_mode):
             directories.append(full)
@@ -124,7 +126,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Bundle | Prob
             File(member).close()
             readable.append(_file_part(member))
         except OSError as error:
-            yield Problem(member, f"cannot be opened: {error.strerror or error}")
+            yield Problem(member, f"cannot be opened: {error.strerror or error}", unreachable=True)
     if readable:
         yield Source(name, readable, size)
 
@@ -137,7 +139,7 @@ def _file(path: str) -> Iterator[Source | Bundle | Problem]:
         else:
             yield from sources_in(path, lambda: File(path), status.st_size, lambda: path)
     except OSError as error:
-        yield Problem(path, f"cannot be opened: {error.strerror or error}")
+        yield Problem(path, f"cannot be opened: {error.strerror or error}", unreachable=True)
 
 
 def sources_in(

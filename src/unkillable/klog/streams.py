@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from unkillable.klog.compression import ByteStream, Damaged, decompress, recognise, recognise_deflate
+from unkillable.klog.compression import (
+    ByteStream,
+    Damaged,
+    Unreachable,
+    decompress,
+    recognise,
+    recognise_deflate,
+)
 from unkillable.klog.limits import CHUNK, HEAD
 
 
@@ -65,7 +72,7 @@ class Chunked:
 
 
 class File:
-    """A file or device read forward; errors while reading are Damaged, never an exception of the system."""
+    """A file or device read forward; errors while reading are Unreachable, never an exception of the system."""
 
     def __init__(self, path: str | int) -> None:
         self._fd = -1
@@ -88,7 +95,7 @@ class File:
                 continue  # /dev/kmsg: messages were overwritten before we read them
             except OSError as error:
                 self.close()
-                raise Damaged(f"cannot be read further: {error.strerror or error}") from None
+                raise Unreachable(f"cannot be read further: {error.strerror or error}") from None
             self.taken += len(data)
             if not data:
                 self.close()
@@ -96,7 +103,7 @@ class File:
         return b""
 
     def close(self) -> None:
-        if self._own and self._fd >= 0:
+        if self._fd >= 0 and self._own:
             os.close(self._fd)
         self._fd = -1
 
@@ -155,10 +162,10 @@ class Source:
         """Bytes read from disk so far; 0 where the input does not tell."""
         return self._done + (self._open.taken if isinstance(self._open, File) else 0)
 
-    def blocks(self, damaged: Callable[[str], None] | None = None) -> Iterator[bytes]:
+    def blocks(self, damaged: Callable[[Damaged], None] | None = None) -> Iterator[bytes]:
         """The decompressed bytes of all parts, in pieces; a part without a last line end gets one.
 
-        What cannot be read is passed to `damaged` in words; the next part follows.
+        What cannot be read is passed to `damaged`; the next part follows.
         """
         if self._content is not None:
             self._done = self.size or 0
@@ -173,10 +180,10 @@ class Source:
                     yield last
             except Damaged as error:
                 if damaged is not None:
-                    damaged(f"{part.name}: {error}" if len(self._parts) > 1 else str(error))
+                    damaged(type(error)(f"{part.name}: {error}") if len(self._parts) > 1 else error)
             except OSError as error:
                 if damaged is not None:
-                    damaged(f"{part.name}: cannot be opened: {error.strerror or error}")
+                    damaged(Unreachable(f"{part.name}: cannot be opened: {error.strerror or error}"))
             self._done, self._open = self.consumed, None
             if last and not last.endswith(b"\n") and index < len(self._parts) - 1:
                 yield b"\n"
