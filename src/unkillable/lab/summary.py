@@ -197,16 +197,16 @@ def _not_counted(runs: Sequence[Run]) -> list[str]:
 
 def seconds_words(found: Spread) -> str:
     """`38.2 s (22.7-57.5)`; `at least 40.1 s (22.7 to more than 121, 2 of 5 had not ended)`."""
-    middle = f"{'at least ' if found.median_open else ''}{_seconds(found.median)} s"
-    low, high = _seconds(found.low), _seconds(found.high)
+    middle = f"{'at least ' if found.median_open else ''}{seconds_digits(found.median)} s"
+    low, high = seconds_digits(found.low), seconds_digits(found.high)
     if found.open:
         reach = f"{low} to more than {high}, " if found.n > 1 else ""
         return f"{middle} ({reach}{found.open} of {found.n} had not ended)"
     return f"{middle} ({low}-{high})" if found.n > 1 else middle
 
 
-def _seconds(value: float) -> str:
-    """Three significant digits at most."""
+def seconds_digits(value: float) -> str:
+    """Three significant digits at most: `121`, `14.4`, `0.043`."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 

@@ -9,7 +9,7 @@ import msgspec
 from unkillable.lab import hosts
 from unkillable.lab.grid import Cell, Grid
 from unkillable.lab.stats import ALPHA
-from unkillable.lab.summary import counted, seconds_words, summarise, versus
+from unkillable.lab.summary import counted, seconds_digits, seconds_words, summarise, versus
 from unkillable.lab.table_types import CellResult, Comparison
 from unkillable.lab.types import Summary
 
@@ -87,7 +87,7 @@ def _brief(cell: CellResult) -> str:
     stall = cell.summary.longest_stall_s if cell.summary else None
     if stall is None:
         return cell.variation
-    return f"{cell.variation} ({'at least ' if stall.median_open else ''}{stall.median:.1f} s)"
+    return f"{cell.variation} ({'at least ' if stall.median_open else ''}{seconds_digits(stall.median)} s)"
 
 
 def _outcome(summary: Summary) -> str:

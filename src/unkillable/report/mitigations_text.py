@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unkillable.lab.summary import seconds_digits
 from unkillable.remedies.mitigations import Measured, Mitigations, Ranked
 from unkillable.report.plain import clean, width, wrap
 from unkillable.report.text import Style, plain_style
@@ -51,4 +52,4 @@ def _figure(own: Measured | None) -> str:
     runs = f"{own.runs} {'run' if own.runs == 1 else 'runs'}"
     if own.stall_s is None:
         return f"{', '.join(own.outcomes)} ({runs})"
-    return f"{'more than ' if own.open else ''}{own.stall_s:.1f} s ({runs})"
+    return f"{'more than ' if own.open else ''}{seconds_digits(own.stall_s)} s ({runs})"
