@@ -68,7 +68,7 @@ def test_every_mitigation_names_a_variation_and_says_how() -> None:
 def test_the_command() -> None:
     result = CliRunner().invoke(cli, ["fix", "--mitigations", "5.10"])
     first = result.output.splitlines()[0]
-    assert re.search(r"s \(\d+ runs\) instead of more than 120\.\d s \(\d+ runs\)$", first)
+    assert re.search(r"s \(\d+ runs\) instead of more than 12\d s \(\d+ runs\)$", first)
     assert "vm.min_free_kbytes = 16384" in result.output
 
 
