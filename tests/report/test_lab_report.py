@@ -288,6 +288,21 @@ def test_nobody_killed_is_no_picture() -> None:
 
 
 @needs_pictures
+def test_every_name_has_a_line_and_is_named_above_the_lines() -> None:
+    figure = lab_pictures.latencies([(f"kernel {number}", [made.run(30.0)]) for number in range(11)])
+    assert figure is not None
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [one.get_text().partition(":")[0] for one in legend.get_texts()] == [
+        f"kernel {i}" for i in range(11)
+    ]
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1 - 1
+    assert legend.get_window_extent().y1 <= figure.bbox.y1
+
+
+@needs_pictures
 def test_a_picture_alone_brings_its_colours() -> None:
     files = lab_html.drawings(lab_given.comparison())
     assert files.keys() == {"longest.svg", "timelines.svg", "latencies.svg"}

@@ -291,26 +291,35 @@ def _decimal(axes: Axes) -> None:
 
 _LINES: tuple[tuple[str, Any], ...] = (
     ("bad", "-"), ("cool", (0, (6, 2))), ("good", (0, (2, 1.5))), ("warn", (0, (7, 2, 1.5, 2))), ("ink", (0, (1, 1))),
-    ("soft", "-"), ("cool", "-"),
+    ("soft", "-"), ("cool", "-"), ("good", "-"),
 )  # fmt: skip
-"""Colour and dashes of a kernel's line."""
+"""Colour and dashes of a kernel's line; where there are more kernels the next ones have the same, thinner."""
+
+
+_SHORT = 16
+"""Characters of a name up to which four of them have room beside each other."""
 
 
 @_in_house
 def latencies(found: Sequence[tuple[str, Sequence[Run]]]) -> Figure | None:
     """The share of the killed that was gone within so many seconds, a line for each (name, runs); None without a kill."""
-    steps = [(name, distribution(kill_latencies(runs))) for name, runs in found[: len(_LINES)]]
+    steps = [(name, distribution(kill_latencies(runs))) for name, runs in found]
     if not any(one for _, one in steps):
         return None
-    figure = _figure(1090.0, 330.0)
-    axes = figure.add_axes((0.075, 0.16, 0.9, 0.8))
+    columns = 4 if all(len(name) <= _SHORT for name, _ in steps) else 2
+    head = 24.0 * -(-len(steps) // columns)
+    height = 330.0 + head
+    figure = _figure(1090.0, height)
+    # Above the lines: within them there is no place that a line may not come to.
+    axes = figure.add_axes((0.075, 53.0 / height, 0.9, 262.0 / height))
     _plain(axes)
     axes.grid(axis="y", color=COLOURS["line"], alpha=0.35, linewidth=0.8)
     axes.set_xscale("log")
     _decimal(axes)
     ends = [one.seconds for _, runs in found for one in kill_latencies(runs)]
     left, right = max(min(ends) * 0.7, 0.001), max(max(ends) * 1.2, 1.0)
-    for (name, one), (colour, dashes) in zip(steps, _LINES, strict=False):
+    for number, (name, one) in enumerate(steps):
+        colour, dashes = _LINES[number % len(_LINES)]
         label = _text(name, 40)
         if one is None:
             axes.plot([], [], color=COLOURS[colour], linestyle=dashes, label=f"{label}: nobody was killed")
@@ -323,14 +332,17 @@ def latencies(found: Sequence[tuple[str, Sequence[Run]]]) -> Figure | None:
             where="post",
             color=COLOURS[colour],
             linestyle=dashes,
-            linewidth=2,
+            linewidth=2 if number < len(_LINES) else 1,
             label=label,
         )
     axes.set_xlim(left, right)
     axes.set_ylim(0, 103)
     axes.set_xlabel("seconds from SIGKILL to exit", fontsize=11, color=COLOURS["soft"])
     axes.set_ylabel("gone, % of the killed", fontsize=11, color=COLOURS["soft"])
-    axes.legend(loc="lower right", fontsize=11, labelcolor=COLOURS["ink"], frameon=False, handlelength=3.2)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, fontsize=11, labelcolor=COLOURS["ink"],
+        frameon=False, handlelength=3.2, borderpad=0.0,
+    )  # fmt: skip
     return figure
 
 
