@@ -12,14 +12,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
+
+import msgspec
 
 from unkillable.fleet.store import Store
 from unkillable.fleet.types import Finding, Input, Log, Signature
 
 LOGS = 1_000_000
 COMMITS = 1_000
+GROWN = 10_000
 DEVICES, RELEASES, CAUSES = 20_000, 40, 300
 START = 1.7e9
 ROUNDS = 3
@@ -138,6 +142,14 @@ def main() -> int:
         contents = [log.content for log in logs(count)]
         timed("known, 500 contents, the first time", lambda: store.known(contents[:500]), rounds=1)
         timed("known, 500 contents", lambda: store.known(contents[:500]))
+        names = [one.name for one in inputs[:: max(1, count // GROWN)]]
+        timed(f"earlier, {len(names):,} names", lambda: store.earlier(names))
+        with store.writer() as writer:
+            for log in islice(logs(count), 0, count, max(1, count // GROWN)):
+                content = hashlib.blake2b(log.content.encode(), digest_size=16).hexdigest()
+                writer.add(msgspec.structs.replace(log, content=content, outgrown=log.content))
+        print(f"{len(names):,} logs grown")
+        ask(store)
         with store.writer() as writer:
             begin = time.perf_counter()
             for i in range(COMMITS):

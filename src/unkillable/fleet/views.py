@@ -75,10 +75,12 @@ def define(
     window.  `all_findings` are also those of contents that count under no name here: with other commits they may.
 
     Of several rows for one thing the newest scheme's counts, then the one written last.  Also makes the table `shared`:
-    the contents that are there under several names, or twice.
+    the contents that are there under several names, or twice; `grown` and `alone` are of logs that were shorter once.
     """
     grown = LOGS in tables and any(one.outgrown for one in commits)
     raw(db, root, commits, {*tables, OUTGROWN} if grown else tables)
+    if grown:  # as tables, as they are small and looked at with every question
+        db.execute("CREATE OR REPLACE TABLE grown AS SELECT DISTINCT name, content FROM all_outgrown")
     single = len(commits) == 1 and commits[0].distinct
     if LOGS in tables:
         db.execute(
@@ -90,11 +92,16 @@ def define(
             rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
         where = ""
         if table == LOGS:
-            where = " ANTI JOIN all_outgrown USING (name, content)" if grown else ""
+            where = " ANTI JOIN grown USING (name, content)" if grown else ""
             if wanted := _wanted(layout.horizon(commits), window):
                 where += f" WHERE {' AND '.join(wanted)}"
-        elif table == FINDINGS and not all_findings and (grown or window is not None):
+        elif table == FINDINGS and window is not None:
             where = " SEMI JOIN logs USING (content)"
+        elif table == FINDINGS and grown and not all_findings:
+            db.execute(
+                "CREATE OR REPLACE TABLE alone AS SELECT content FROM grown ANTI JOIN logs USING (content)"
+            )
+            where = " ANTI JOIN alone USING (content)"
         db.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM ({rows}){where}")
 
 
