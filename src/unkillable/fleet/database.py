@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unkillable.errors import UserError
 
@@ -35,6 +37,30 @@ def connect() -> DuckDBPyConnection:
     )
     db.execute("SET enable_progress_bar = false")  # it would be printed into what we print
     return db
+
+
+def interruptible(
+    db: DuckDBPyConnection, query: Any, limit: int
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The names of a query's columns and its first rows; Ctrl-C ends it at once.
+
+    DuckDB looks for signals between the tasks of the thread that asks.  Where another one of its threads has taken the only task
+    it waits for that, and hears nothing until the query ends: so this thread asks through another, and waits where Python does.
+    """
+
+    def ask() -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        cursor = db.execute(query)
+        return tuple(column[0] for column in cursor.description or ()), cursor.fetchmany(limit)
+
+    with ThreadPoolExecutor(1) as asking:
+        answer = asking.submit(ask)
+        try:
+            return answer.result()
+        except KeyboardInterrupt:
+            while not answer.done():  # it may not have begun yet
+                db.interrupt()
+                time.sleep(0.05)
+            raise
 
 
 def export(db: DuckDBPyConnection, query: str, path: Path) -> int:

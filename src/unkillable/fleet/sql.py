@@ -40,9 +40,7 @@ def ask(root: Path, text: str, limit: int, seconds: float) -> Table:
                 if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                     raise UserError("--sql: give one SELECT; the views are listed in docs/dev/store.md")
                 timer.start()
-                cursor = db.execute(statements[0])
-                columns = tuple(column[0] for column in cursor.description or ())
-                rows = cursor.fetchmany(limit + 1)
+                columns, rows = database.interruptible(db, statements[0], limit + 1)
             except duckdb.InterruptException:
                 raise UserError(f"--sql: stopped after {seconds:g} seconds; ask for less") from None
             except duckdb.Error as error:
