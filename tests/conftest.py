@@ -1,8 +1,14 @@
 """Settings for all tests."""
 
 import os
+import signal
 
 from hypothesis import settings
+
+# A script starts what it puts in the background with SIGINT ignored, and what is started from there inherits it: the
+# programs that the tests interrupt would hear nothing.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A build must not turn red by chance: CI tries the same examples every time.  `make fuzz`, and a run without CI,
 # look for new ones.

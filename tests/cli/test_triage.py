@@ -310,11 +310,7 @@ def test_a_cached_error_is_bad_news_and_no_hang(tmp_path: Path) -> None:
 def test_ctrl_c_in_the_middle_of_a_question(place: Path) -> None:
     endless = "SELECT count(*), sum(hash(a.range + b.range)) FROM range(100000) a, range(100000) b"
     words = (sys.executable, "-m", "unkillable", "triage", "--store", "store", "--sql", endless)
-    # A script starts what it puts in the background with SIGINT ignored, and that is inherited.
-    running = subprocess.Popen(
-        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    running = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         threads = Path(f"/proc/{running.pid}/task")
         until = time.monotonic() + 60
