@@ -17,8 +17,8 @@ from unkillable.fleet.answers import Totals
 from unkillable.fleet.engine import Here
 from unkillable.fleet.filling import read_into
 from unkillable.fleet.inputs import find
+from unkillable.fleet.opened import SMALL
 from unkillable.fleet.store import Store
-from unkillable.fleet.work import SMALL
 
 FIRST = (SAMPLES / "amd64-6.1-oom.sample").read_bytes()
 HANG = (SAMPLES / "own-7.3-lockdep-abba-deadlock.sample").read_bytes()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fleet.corpus_files import SAMPLES, write_logs
 from unkillable.errors import UserError
-from unkillable.fleet import remote, work
+from unkillable.fleet import opened, remote
 from unkillable.fleet.given import Given
 from unkillable.fleet.inputs import find
 from unkillable.fleet.remote import file_system
@@ -88,7 +88,7 @@ def test_an_archive_and_a_large_log(bucket: str, monkeypatch: pytest.MonkeyPatch
         "memory:///crashes/z.zip!x.log",
         "memory:///crashes/z.zip!y.log",
     ]
-    monkeypatch.setattr(work, "SMALL", 1000)
+    monkeypatch.setattr(opened, "SMALL", 1000)
     large = read(f"{bucket}/z.zip", f"{bucket}/2026/a.log")
     assert [log.content for log in large] == [log.content for log in small]
 

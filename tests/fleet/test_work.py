@@ -14,7 +14,7 @@ import zstandard
 
 from tests.fleet.corpus_files import SAMPLES, SMALL, write_broken
 from unkillable.diagnosis import judge
-from unkillable.fleet import work
+from unkillable.fleet import opened, work
 from unkillable.fleet.given import Given
 from unkillable.fleet.inputs import find
 from unkillable.fleet.types import Log
@@ -72,7 +72,7 @@ def test_the_content_is_that_of_the_text_however_it_is_packed(tmp_path: Path) ->
 def test_a_large_log_is_hashed_and_diagnosed_on_the_way(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "a.log").write_bytes(FROZEN * 20)
     whole = one(tmp_path / "a.log")
-    monkeypatch.setattr(work, "SMALL", 1000)
+    monkeypatch.setattr(opened, "SMALL", 1000)
     for known in ((), (whole.content,)):  # not all of it was read before it is diagnosed
         log = one(tmp_path / "a.log", known=known)
         assert (log.content, log.size, log.problem) == (whole.content, whole.size, None)
@@ -174,6 +174,17 @@ def test_a_part_that_is_not_there_now_is_tried_again(tmp_path: Path) -> None:
     (log,) = read_logs(given)
     assert log.problem == f"{tmp_path}/messages.1: cannot be opened: No such file or directory"
     assert (log.again, bool(log.findings)) == (True, True)
+
+
+def test_a_part_that_is_not_there_now_is_tried_again_where_the_rest_is_known(tmp_path: Path) -> None:
+    (tmp_path / "messages").write_bytes(FROZEN)
+    known = (one(tmp_path / "messages").content,)
+    (tmp_path / "messages.1").write_bytes(FROZEN)
+    (given,) = find([str(tmp_path)])
+    assert isinstance(given, Given)
+    (tmp_path / "messages.1").unlink()
+    (log,) = read_logs(given, known=known)
+    assert (log.again, log.content) == (True, known[0])
 
 
 def test_what_is_damaged_is_not_tried_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from unkillable.diagnosis import Diagnosis, diagnose
 from unkillable.errors import UserError
 from unkillable.fleet.name_fields import printable
-from unkillable.fleet.work import Content
+from unkillable.fleet.opened import Content
 from unkillable.klog import find_sources
 from unkillable.pipeline import best
 
