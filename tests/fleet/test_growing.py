@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from tests.fleet.corpus_files import SAMPLES, rows
-from tests.fleet.made import content, log, sign
 from unkillable.fleet import layout, merging
 from unkillable.fleet.answers import Totals
 from unkillable.fleet.engine import Here
@@ -150,17 +149,15 @@ def test_merging_changes_nothing(store: Store, place: Path, merge: Callable[[Sto
     assert read(store, place).logs == 2
 
 
-def test_another_writer_that_adds_the_old_one_late(tmp_path: Path) -> None:
-    store = Store.open(str(tmp_path / "store"), create=True)
-    old = log(1, sign(1))
-    new = msgspec.structs.replace(old, content=content("longer"), outgrown=old.content)
-    with store.writer() as late, store.writer() as writer:
-        late.add(old)
-        writer.add(new)
-        writer.commit()
+def test_one_that_is_emptied_again_cannot_be_read_again(store: Store, place: Path) -> None:
+    for data, broken in ((b"", 1), (HANG, 0), (b"", 1), (FIRST, 0)):
+        (place / "console.log").write_bytes(data)
+        assert read(store, place).broken == broken
+    totals = read(store, place)
+    assert (totals.logs, totals.hung) == (2, 1)
+    store.compact()
     with store.questions() as ask:
-        assert ask.totals().logs == 1
-        assert [one.count for one in ask.signatures()] == [1]
+        assert ask.totals() == totals
 
 
 def test_a_store_from_before_it_could_tell(store: Store, place: Path) -> None:

@@ -27,6 +27,10 @@ _TWICE = {
     OUTGROWN: "SELECT {owner} FROM all_outgrown GROUP BY {owner} HAVING count(*) > 1",
 }
 """What several rows tell of.  To look for it costs less than to sort all rows, and mostly there is little or none."""
+_NOT_OUTGROWN = """ AS log
+ANTI JOIN grown ON log.name = grown.name AND log.content = grown.content AND log.written <= grown.grew
+"""
+"""What a name has again after it had more counts again: a log that was emptied once cannot be read, whatever it has shown."""
 _ONCE = """
 SELECT * FROM {raw} ANTI JOIN twice_{table} USING ({owner})
 UNION ALL
@@ -80,7 +84,9 @@ def define(
     grown = LOGS in tables and any(one.outgrown for one in commits)
     raw(db, root, commits, {*tables, OUTGROWN} if grown else tables)
     if grown:  # as tables, as they are small and looked at with every question
-        db.execute("CREATE OR REPLACE TABLE grown AS SELECT DISTINCT name, content FROM all_outgrown")
+        db.execute(
+            "CREATE OR REPLACE TABLE grown AS SELECT name, content, max(written) AS grew FROM all_outgrown GROUP BY ALL"
+        )
     single = len(commits) == 1 and commits[0].distinct
     if LOGS in tables:
         db.execute(
@@ -92,7 +98,7 @@ def define(
             rows = _ONCE.format(raw=f"all_{table}", table=table, owner=_OWNERS[table], key=KEYS[table])
         where = ""
         if table == LOGS:
-            where = " ANTI JOIN grown USING (name, content)" if grown else ""
+            where = _NOT_OUTGROWN if grown else ""
             if wanted := _wanted(layout.horizon(commits), window):
                 where += f" WHERE {' AND '.join(wanted)}"
         elif table == FINDINGS and window is not None:
