@@ -5,7 +5,7 @@
 
 It also writes what `unkillable fix --mitigations` ranks by.  A table stands between `<!-- table PLAN -->` and
 `<!-- end -->`, where PLAN names docs/measurements/PLAN.toml; `<!-- left PLAN -->` is one of what the runs left behind,
-`<!-- cost PLAN -->` one of what the lab itself took.
+`<!-- cost PLAN -->` one of what the lab itself took, and `<!-- gains PLAN,PLAN -->` of what the series of patches does.
 Nothing is fetched or run: `unkillable compare` makes the runs.
 """
 
@@ -34,8 +34,8 @@ PAGES = (ROOT / "docs" / "measurements.md", ROOT / "docs" / "fix.md")
 FOLDER = ROOT / "docs" / "measurements"
 FIGURES = ROOT / "src" / "unkillable" / "remedies" / "measured.json"
 PICTURES = ROOT / "docs" / "images"
-_BLOCK = re.compile(r"(<!-- (table|left|cost) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-FIX = ("fix-5.10", "fix-6.1", "fix-6.12", "fix-7.3")
+_BLOCK = re.compile(r"(<!-- (table|left|cost|gains) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FIX = "fix-5.10,fix-6.1,fix-6.12,fix-7.3"
 """Plans of the pictures of docs/fix.md."""
 HEAD = (
     "variation", "runs", "outcome", "longest time without an answer, s", "OOM kills", "other ends", "SIGKILL to exit, s",
@@ -47,6 +47,7 @@ HEAD_LEFT = (
     "kernel", "variation", "runs", "longest time without an answer, s", "killed", "half of them gone within, s",
     "99 % within, s", "the last after, s", "bystanders that died", "error lines", "files read again", "not as before",
 )  # fmt: skip
+HEAD_GAINS = ("kernel", "stock", "with the series", "against stock", "ext4, same files", "erofs, same files")
 HEAD_COST = (
     "kernel", "runs", "from the start of QEMU to the workload, s", "processor time of the lab, in 100 of QEMU's",
 )  # fmt: skip
@@ -55,7 +56,11 @@ _MANY = 100
 
 
 def comparison(name: str) -> Comparison:
-    """The table of a plan, of the runs that there are."""
+    """The table of a plan, of the runs that there are; of several plans, their cells together."""
+    if "," in name:
+        return Comparison(
+            cells=tuple(cell for one in name.split(",") for cell in comparison(one).cells), baseline="stock"
+        )
     plan = variations.read(FOLDER / f"{name}.toml")
     return Comparing(plan, FOLDER / "runs", only_show=True).table()
 
@@ -143,7 +148,30 @@ def _spread(values: Sequence[float]) -> str:
     return f"{middle:.2g} ({low:.2g}-{high:.2g}), 95 of 100 below {ordered[len(ordered) * 95 // 100]:.2g}"
 
 
-MAKERS = {"table": tables, "left": left, "cost": cost}
+def gains(found: Comparison) -> str:
+    """A Markdown table of how long nothing was answered: as it is, with the series, and on other file systems."""
+    cells = {(cell.kernel, cell.variation): cell for cell in found.cells}
+    rows = [
+        (
+            kernel.replace("debian:", "Debian "),
+            *(_frozen(cells[kernel, name]) for name in ("stock", "series")),
+            words.against(cells[kernel, "series"]),
+            *(_frozen(cells[kernel, name]) for name in ("ext4", "erofs")),
+        )
+        for kernel in dict.fromkeys(cell.kernel for cell in found.cells)
+    ]
+    return "\n" + _line(HEAD_GAINS) + f"|{'---|' * len(HEAD_GAINS)}\n" + "".join(map(_line, rows)) + "\n"
+
+
+def _frozen(cell: CellResult) -> str:
+    """The longest stall, and how many runs had not come back when they were left."""
+    stall = cell.summary.longest_stall_s if cell.summary else None
+    if stall is None or not stall.open:
+        return words.figure(stall)
+    return f"{words.figure(stall)}, for ever {stall.open} of {stall.n}"
+
+
+MAKERS = {"table": tables, "left": left, "cost": cost, "gains": gains}
 
 
 def rewritten(text: str) -> str:
@@ -153,14 +181,14 @@ def rewritten(text: str) -> str:
 
 def fix_drawings() -> Iterable[tuple[str, str]]:
     """Name and SVG of the pictures of docs/fix.md: the longest stalls, and the kill latencies as it is and with the series."""
-    cells = tuple(cell for name in FIX for cell in comparison(name).cells)
-    yield "fix-longest.svg", drawings(Comparison(cells=cells, baseline="stock"))["longest.svg"]
+    found = comparison(FIX)
+    yield "fix-longest.svg", drawings(found)["longest.svg"]
     # A line for each kernel with each.
     lines = (
         msgspec.structs.replace(
             cell, kernel=f"{cell.kernel.removeprefix('debian:')}, {cell.variation}", variation=""
         )
-        for cell in cells
+        for cell in found.cells
         if cell.variation in ("stock", "series") and kill_latencies(cell.runs)
     )
     yield "fix-latencies.svg", drawings(Comparison(cells=tuple(lines), baseline=""))["latencies.svg"]
