@@ -21,6 +21,7 @@ from unkillable.klog import Bundle, Problem, Source, sources_in
 from unkillable.klog.archive import Member
 from unkillable.klog.compression import ByteStream, Damaged, Unreachable
 from unkillable.klog.groups import is_pstore, join_pstore
+from unkillable.klog.sources import unreachable
 from unkillable.klog.streams import File, Part
 from unkillable.pipeline import is_kernel_log
 
@@ -180,7 +181,7 @@ def _sources(given: Given) -> Iterator[Source | Bundle | Problem]:
         else:
             yield from sources_in(name, partial(_open, path), size, partial(_seekable, path))
     except OSError as error:
-        yield Problem(name, f"cannot be opened: {error.strerror or error}", unreachable=True)
+        yield unreachable(name, "opened", error)
 
 
 def _read(path: str) -> bytes:

@@ -36,6 +36,11 @@ class Problem(msgspec.Struct, frozen=True):
     """Its surroundings are the reason: another time it may be read."""
 
 
+def unreachable(name: str, done: str, error: OSError) -> Problem:
+    """What the surroundings do not let be `listed` or `opened`."""
+    return Problem(name, f"cannot be {done}: {error.strerror or error}", unreachable=True)
+
+
 def find_sources(paths: Sequence[str]) -> Iterator[Source | Bundle | Problem]:
     """The logs in `paths`: files, directories (recursively), archives, `-` for standard input.
 
@@ -71,7 +76,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries)
     except OSError as error:
-        yield Problem(path, f"cannot be listed: {error.strerror or error}", unreachable=True)
+        yield unreachable(path, "listed", error)
         return
     files, directories = [], []
     folder = str(Path(path, "-"))[:-1]
@@ -80,7 +85,7 @@ def _directory(path: str, seen: set[tuple[int, int]], depth: int) -> Iterator[So
         try:
             status = os.stat(full)
         except OSError as error:
-            yield Problem(full, f"cannot be opened: {error.strerror or error}", unreachable=True)
+            yield unreachable(full, "opened", error)
             continue
         if stat.S_ISDIR(status.st_mode):
             directories.append(full)
@@ -126,7 +131,7 @@ def _files(name: str, members: Sequence[str]) -> Iterator[Source | Bundle | Prob
             File(member).close()
             readable.append(_file_part(member))
         except OSError as error:
-            yield Problem(member, f"cannot be opened: {error.strerror or error}", unreachable=True)
+            yield unreachable(member, "opened", error)
     if readable:
         yield Source(name, readable, size)
 
@@ -139,7 +144,7 @@ def _file(path: str) -> Iterator[Source | Bundle | Problem]:
         else:
             yield from sources_in(path, lambda: File(path), status.st_size, lambda: path)
     except OSError as error:
-        yield Problem(path, f"cannot be opened: {error.strerror or error}", unreachable=True)
+        yield unreachable(path, "opened", error)
 
 
 def sources_in(
