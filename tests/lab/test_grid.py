@@ -11,7 +11,7 @@ from tests.lab import made
 from unkillable.errors import UserError
 from unkillable.lab.grid import ATTEMPTS, Grid, Progress, Stored, cells, digest, stored_identities
 from unkillable.lab.setup import Root, Setup
-from unkillable.lab.table import tabulate
+from unkillable.lab.table import overall, tabulate
 from unkillable.lab.table_types import Comparison
 from unkillable.lab.types import Run
 from unkillable.lab.variations import Kernel, parse, plan
@@ -223,6 +223,18 @@ def test_cells_that_are_the_same_share_their_runs(tmp_path: Path) -> None:
     assert tabulate(one).cells[1].versus.p == 1.0
 
 
+def test_what_helps_here_and_harms_there_is_told_as_both(tmp_path: Path) -> None:
+    one = grid(tmp_path)
+    one.run(Guest())
+    found = [
+        msgspec.structs.replace(cell, versus=msgspec.structs.replace(cell.versus, verdict="worse"))
+        if (cell.kernel, cell.variation) == ("debian:6.1", "zram") and cell.versus is not None
+        else cell
+        for cell in tabulate(one).cells
+    ]
+    assert overall(found, "stock").endswith("; better on some only: zram; worse on some only: zram")
+
+
 def test_the_table_says_what_helps(tmp_path: Path) -> None:
     one = grid(tmp_path)
     one.run(Guest())
@@ -235,7 +247,7 @@ def test_the_table_says_what_helps(tmp_path: Path) -> None:
     )
     assert table.kernels == ("debian:5.10", "debian:6.1")
     assert table.sentence == (
-        "2 kernels: better than stock on each kernel that it applies to: ext4, min_ttl_ms=1000; shown on some kernels only: zram"
+        "2 kernels: better than stock on each kernel that it applies to: ext4, min_ttl_ms=1000; better on some only: zram"
     )
     old, new = table.answers
     assert old == (

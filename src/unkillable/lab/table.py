@@ -27,7 +27,7 @@ def tabulate(grid: Grid, tool: str = "") -> Comparison:
         _answer(kernel, baseline, [cell for cell in results if cell.kernel == kernel])
         for kernel in dict.fromkeys(cell.kernel for cell in results)
     )
-    sentence = _overall(results, baseline) if len(answers) > 1 else "".join(answers)
+    sentence = overall(results, baseline) if len(answers) > 1 else "".join(answers)
     told = hosts.notes(results)
     if any((cell.versus and cell.versus.host) or hosts.mixed(cell.runs) for cell in results):
         sentence = f"not all on one host: {sentence}"
@@ -125,7 +125,7 @@ def _answer(kernel: str, baseline: str, cells: Sequence[CellResult]) -> str:
     return "; ".join(parts)
 
 
-def _overall(cells: Sequence[CellResult], baseline: str) -> str:
+def overall(cells: Sequence[CellResult], baseline: str) -> str:
     """What all kernels have in common."""
     kernels = {cell.kernel for cell in cells if cell.applies and cell.runs}
     tried: dict[str, list[CellResult]] = {}
@@ -133,29 +133,24 @@ def _overall(cells: Sequence[CellResult], baseline: str) -> str:
         if cell.versus is not None:
             tried.setdefault(cell.variation, []).append(cell)
 
-    def everywhere(verdict: str) -> list[str]:
-        return [
-            name
-            for name, found in tried.items()
-            if all(cell.versus is not None and cell.versus.verdict == verdict for cell in found)
-        ]
-
     parts = []
-    better, worse = everywhere("better"), everywhere("worse")
-    if better:
-        parts.append(f"better than {baseline} on each kernel that it applies to: {_names(better)}")
-    if worse:
-        parts.append(f"worse on each: {_names(worse)}")
-    mixed = [name for name in tried if name not in better and name not in worse and _ever(tried[name])]
-    if mixed:
-        parts.append(f"shown on some kernels only: {_names(mixed)}")
+    for verdict, each in (
+        ("better", f"better than {baseline} on each kernel that it applies to"),
+        ("worse", "worse on each"),
+    ):
+        shown = {name: _shown(found, verdict) for name, found in tried.items()}
+        if always := [name for name, count in shown.items() if count == len(tried[name])]:
+            parts.append(f"{each}: {_names(always)}")
+        if sometimes := [name for name, count in shown.items() if 0 < count < len(tried[name])]:
+            parts.append(f"{verdict} on some only: {_names(sometimes)}")
     if not parts:
         parts.append(f"no variation is shown to differ from {baseline}" if tried else "could not tell")
     return f"{len(kernels)} {'kernel' if len(kernels) == 1 else 'kernels'}: {'; '.join(parts)}"
 
 
-def _ever(cells: Sequence[CellResult]) -> bool:
-    return any(cell.versus is not None and cell.versus.verdict in ("better", "worse") for cell in cells)
+def _shown(cells: Sequence[CellResult], verdict: str) -> int:
+    """In how many of them."""
+    return sum(cell.versus is not None and cell.versus.verdict == verdict for cell in cells)
 
 
 def _notes(cells: Sequence[CellResult], damaged: Sequence[str]) -> list[str]:
