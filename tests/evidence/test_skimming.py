@@ -92,6 +92,13 @@ def cut_logs(draw: st.DrawFn) -> bytes:
     return draw(st.sampled_from([b"\n", b"\r\n", b"\r\r\n"])).join(lines)
 
 
+def test_a_second_line_of_one_time_says_how_far_the_clock_was() -> None:
+    again = b"[   12.000000] [sda] disk\n"
+    assert_the_same(
+        b"[    5.000000] a\n" + again + again + b"[    0.000000] Machine model: x\n[    0.000000] y\n"
+    )
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut_logs())
 def test_on_cuts_of_them(log: bytes):

@@ -87,14 +87,10 @@ class Boots:
             self.floor = (before if 0 <= before < time else time) - JITTER
         return self.number
 
-    def passed(self, line: int, times: Sequence[bytes], distinct: bool) -> None:
-        """Take note of kernel lines from line `line` on, none a banner, whose times never fall.
-
-        `distinct`: lines of one time count as one, as they do where the reader runs through them.
-        """
+    def passed(self, line: int, times: Sequence[bytes]) -> None:
+        """Take note of kernel lines from line `line` on, none a banner, whose times never fall."""
         self.see(line, "", float(times[0]), confirmed=False)
-        last = times.index(times[-1]) if distinct else len(times) - 1
-        for time in times[max(last - 1, 1) : last + 1]:  # only the last two count
+        for time in times[1:][-2:]:  # only the last two count
             self.see(line, "", float(time), confirmed=False)
 
     def _see_banner(self, line: int, time: float | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import cast
 
-from unkillable.klog.boots import Boots
+from unkillable.klog.boots import JITTER, Boots
 from unkillable.klog.compression import Damaged
 from unkillable.klog.contents import describe
 from unkillable.klog.decoders import HEADER, peek, prepare, widen
@@ -206,7 +206,7 @@ class Reader:
         if common.dates:
             boots.see(number, "", None, confirmed=False)
         else:
-            boots.passed(number, times, distinct=self._framer.alone is not None)
+            boots.passed(number, times)
         self._ran(found.count, lines)
         self.lines = number
         self._ran_lines, self._ran_to = found.count, pos + len(lines)
@@ -239,7 +239,7 @@ class Reader:
                 if time < floor:
                     go_on = False
                     break
-                if time != newest or not alone:
+                if time != newest or floor < time - JITTER:  # a third line of one time tells nothing new
                     boots.see(number, message, time, False)
                     newest, floor = time, boots.floor
                 self.lines = here = number + taken
